@@ -1,0 +1,166 @@
+"""`backtalk feedback list|show|exclude|include|delays`: the feedback desk from a terminal."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from uuid import UUID
+
+import typer
+
+from backtalk.cli.opened import ACTOR, opened
+from backtalk.cli.output import AsJson, CommandError, show, show_json
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+Kind = Annotated[Literal["opinion", "comparison"], typer.Option(help="Opinions on one reply, or comparisons of two.")]
+Item = Annotated[UUID | None, typer.Argument(help="Id of the opinion or comparison.")]
+Whole = Annotated[str | None, typer.Option("--person", help="Everything of this person (name or id), now and later.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make these commands part of `backtalk feedback`."""
+    app.command("list")(list_)
+    app.command("show")(show_thread)
+    app.command()(exclude)
+    app.command()(include)
+    app.command()(delays)
+
+
+def list_(
+    kind: Kind = "opinion",
+    version: Annotated[int | None, typer.Option(help="On replies of this version.")] = None,
+    rating: Annotated[int | None, typer.Option(help="1 or -1.")] = None,
+    reason: Annotated[str | None, typer.Option(help="With this reason.")] = None,
+    aspect: Annotated[str | None, typer.Option(help="With a score for this aspect.")] = None,
+    person: Annotated[str | None, typer.Option(help="Of this person (name or id).")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Given or changed then or later (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Given or changed before (UTC).")] = None,
+    excluded: Annotated[bool | None, typer.Option("--excluded/--training", help="What trains, or does not.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many, newest first.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List what people said, with placeholders for what is private in it.
+
+    Example: backtalk feedback list --rating -1 --version 3
+    """
+    from pydantic import ValidationError
+
+    from backtalk import desk, privacy
+
+    with opened() as (settings, database), database.read() as session:
+        wanted: dict[str, Any] = {"kind": kind, "version": version, "rating": rating, "reason": reason}
+        wanted |= {"aspect": aspect, "since": since, "until": until, "excluded": excluded}
+        wanted["person_id"] = _person(session, person) if person is not None else None
+        try:
+            filters = desk.Filters(**wanted)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise typer.BadParameter(f"{first['loc'][0]}: {first['msg']} (found {first['input']!r})") from error
+        rows = [item.model_dump() for item in desk.page(session, filters, limit, privacy.load(settings.data_dir)).items]
+    columns = (
+        "id",
+        "at",
+        "person",
+        "policy_version",
+        "rating" if kind == "opinion" else "verdict",
+        "reply",
+        "excluded",
+    )
+    show(rows, columns, as_json, "no feedback passes these filters")
+
+
+def show_thread(
+    item: Annotated[UUID, typer.Argument(help="Id of the opinion or comparison.")],
+    kind: Kind = "opinion",
+    as_json: AsJson = False,
+) -> None:
+    """Read the conversation that an opinion is about, with placeholders for what is private in it.
+
+    Example: backtalk feedback show 0b5e7a1c-6c1f-4f7e-9a51-2f6c0a3c7f10
+    """
+    from backtalk import desk, privacy
+
+    with opened() as (settings, database), database.read() as session:
+        turns = desk.thread(session, kind, item, privacy.load(settings.data_dir))
+    show([turn.model_dump() for turn in turns], ("role", "content"), as_json, "nothing was said")
+
+
+def exclude(
+    item: Item = None,
+    kind: Kind = "opinion",
+    person: Whole = None,
+    reason: Annotated[str, typer.Option(help="Kept in the audit log.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Keep an opinion, or all of a person, out of training, and tell which versions learned from it.
+
+    Example: backtalk feedback exclude --person mallory --reason "clicks at random"
+    """
+    _set(item, kind, person, True, reason, as_json)
+
+
+def include(item: Item = None, kind: Kind = "opinion", person: Whole = None, as_json: AsJson = False) -> None:
+    """Let an opinion, or a person, train again.
+
+    Example: backtalk feedback include --person mallory
+    """
+    _set(item, kind, person, False, "", as_json)
+
+
+def delays(as_json: AsJson = False) -> None:
+    """Tell how many seconds feedback took until a version that learned from it was live, in parts.
+
+    Example: backtalk feedback delays
+    """
+    from backtalk.delays import PARTS, Delays, quantile
+
+    with opened() as (_, database), database.read() as session:
+        found = Delays().look(session)
+    rows = [
+        {
+            "version": one.version,
+            "live_at": one.live_at,
+            "opinions": len(one.waits),
+            "p50": quantile(one.totals, 0.5),
+            "p95": quantile(one.totals, 0.95),
+            "waiting": quantile(one.waits, 0.5),
+            **one.parts,
+        }
+        for one in found
+    ]
+    show(rows, ("version", "opinions", "p50", "p95", *PARTS), as_json, "no version has learned from feedback yet")
+
+
+def _set(item: UUID | None, kind: Any, person: str | None, excluded: bool, reason: str, as_json: bool) -> None:
+    from backtalk import desk
+
+    if (item is None) == (person is None):
+        raise typer.BadParameter("name one thing: the id of an opinion, or --person")
+    with opened() as (_, database), database.write() as session:
+        if person is not None:
+            person_id = _person(session, person)
+            desk.exclude_person(session, ACTOR, person_id, excluded, reason)
+            versions = [one.number for one in desk.touched(session, person_id)]
+        else:
+            assert item is not None
+            row = desk.exclude(session, ACTOR, kind, item, excluded, reason)
+            versions = desk.shown(session, row).versions
+    if as_json:
+        show_json({"excluded": excluded, "versions": versions})
+        return
+    told = ", ".join(map(str, versions)) or "none"
+    print(f"{'kept out of' if excluded else 'let into'} training; versions that learned from it: {told}")
+
+
+def _person(session: "Session", name: str) -> UUID:
+    from sqlmodel import select
+
+    from backtalk.tables import Person
+
+    found = session.exec(select(Person.id).where(Person.name == name)).first()
+    if found is not None:
+        return found
+    try:
+        return UUID(name)
+    except ValueError as error:
+        raise CommandError(f"there is no person {name!r}; `backtalk person list` shows those there are") from error

@@ -1,0 +1,356 @@
+"""What people think of replies: how an opinion may look, and how it is kept.
+
+One current opinion per person and reply; each state it ever had stays in the history (rule R4). A repeat changes
+nothing, so it may be sent again after any failure.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from backtalk.tables import (
+    Comparison,
+    Json,
+    Message,
+    Opinion,
+    OpinionHistory,
+    Policy,
+    RateItem,
+    Run,
+    RunItem,
+    now,
+)
+
+MAX_REWRITE_BYTES = 32 * 1024
+MAX_NOTE_BYTES = 4 * 1024
+MAX_KEY = 128
+
+
+class OpinionError(ValueError):
+    """The opinion cannot be kept as given; the message says what was found, what was expected and what to do."""
+
+
+class NoSuchReply(OpinionError):
+    """There is no such reply, or it is not this person's to judge: both look the same."""
+
+
+class OpinionConflict(OpinionError):
+    """Not now, or not like this: the reply is still being written, or the key was used for something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aspect:
+    """Something a reply is scored on, from 1 to 5."""
+
+    name: str
+    label_en: str
+    label_zh: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a thumb went up or down: what the page offers after the first click."""
+
+    id: str
+    label_en: str
+    label_zh: str
+    direction: Literal["up", "down"]
+
+
+ASPECTS = (
+    Aspect("quality", "Quality", "质量"),
+    Aspect("fluency", "Fluency", "流畅"),
+    Aspect("accuracy", "Accuracy", "准确"),
+)
+
+REASONS = (
+    Reason("correct", "Correct", "内容正确", "up"),
+    Reason("clear", "Clear", "表达清楚", "up"),
+    Reason("helpful", "Helpful", "很有帮助", "up"),
+    Reason("good_tone", "Good tone", "语气恰当", "up"),
+    Reason("wrong", "Wrong", "内容有误", "down"),
+    Reason("unclear", "Unclear", "表达不清", "down"),
+    Reason("not_answered", "Did not answer", "答非所问", "down"),
+    Reason("too_long", "Too long", "太长", "down"),
+    Reason("too_short", "Too short", "太短", "down"),
+    Reason("bad_tone", "Wrong tone", "语气不当", "down"),
+    Reason("harmful", "Harmful", "有害内容", "down"),
+)
+
+_ASPECT_NAMES = tuple(aspect.name for aspect in ASPECTS)
+_REASON_IDS = tuple(reason.id for reason in REASONS)
+
+
+def _whole_number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"found {value!r}, expected a whole number")
+    return value
+
+
+def _storable(value: str, what: str, limit: int) -> str:
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the {what} holds half of a character (a lone surrogate); send valid text") from error
+    if size > limit:
+        raise ValueError(f"the {what} has {size} bytes; at most {limit} are taken, so shorten it")
+    if "\0" in value:
+        raise ValueError(f"the {what} holds the character U+0000, which cannot be stored; leave it out")
+    return value
+
+
+class Judgement(BaseModel):
+    """The content of an opinion, as people send it and as the history keeps it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rating: Annotated[Literal[1, -1], BeforeValidator(_whole_number)] | None = Field(
+        None, description="1 for a thumb up, -1 for a thumb down."
+    )
+    rewrite: str | None = Field(None, description="What the reply should have been.")
+    labels: dict[str, Annotated[int, BeforeValidator(_whole_number)]] = Field(
+        default_factory=dict, description="Scores from 1 to 5 by aspect."
+    )
+    reasons: list[str] = Field(default_factory=list, description="Ids of reasons the operator offers.")
+    note: str | None = Field(None, description="Anything else, in the person's own words.")
+
+    @field_validator("rewrite")
+    @classmethod
+    def _rewrite_says_something(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not value.strip():
+            raise ValueError("the rewrite is empty; write what the reply should have said, or send null")
+        return _storable(value, "rewrite", MAX_REWRITE_BYTES)
+
+    @field_validator("note")
+    @classmethod
+    def _note_is_short(cls, value: str | None) -> str | None:
+        return _storable(value, "note", MAX_NOTE_BYTES) if value and value.strip() else None
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_are_known(cls, value: dict[str, int]) -> dict[str, int]:
+        for name, score in value.items():
+            if name not in _ASPECT_NAMES:
+                raise ValueError(f"the aspect {name[:64]!r} is unknown; known are {', '.join(_ASPECT_NAMES)}")
+            if not 1 <= score <= 5:
+                raise ValueError(f"the score of {name} is {score}; expected 1 to 5")
+        return value
+
+    @field_validator("reasons")
+    @classmethod
+    def _reasons_are_known(cls, value: list[str]) -> list[str]:
+        for reason in value:
+            if reason not in _REASON_IDS:
+                raise ValueError(f"the reason {reason[:64]!r} is unknown; known are {', '.join(_REASON_IDS)}")
+        return sorted(set(value), key=_REASON_IDS.index)
+
+
+class ComparisonIn(BaseModel):
+    """Which of two replies to one question is better."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str = Field(min_length=1, max_length=MAX_KEY, description="Made by the client; a repeat is one comparison.")
+    left_id: UUID
+    right_id: UUID
+    verdict: Literal["left", "right", "tie", "neither"]
+
+    @field_validator("key")
+    @classmethod
+    def _key_is_storable(cls, value: str) -> str:
+        return _storable(value, "key", 4 * MAX_KEY)
+
+
+def content(opinion: Opinion) -> Json:
+    """An opinion as everybody shows it: in a message, in answers, in exports."""
+    return {
+        "rating": opinion.rating,
+        "rewrite": opinion.rewrite,
+        "labels": opinion.labels,
+        "reasons": opinion.reasons,
+        "note": opinion.note,
+        "revision": opinion.revision,
+    }
+
+
+def judge(session: Session, person_id: UUID, message_id: UUID, judgement: Judgement) -> Opinion:
+    """Keep what a person thinks of a reply; the same again changes nothing.
+
+    Raises:
+        NoSuchReply: not there, not a reply, or neither the person's own nor assigned to them.
+        OpinionConflict: the reply is still being written.
+        OpinionError: the rewrite is the reply itself.
+    """
+    message = _reply_to_judge(session, person_id, message_id)
+    if judgement.rewrite is not None and judgement.rewrite.strip() == message.content.strip():
+        raise OpinionError("the rewrite is the same as the reply; change it, or send null and a thumb up")
+    wanted = judgement.model_dump()
+    opinion = _current(session, person_id, message_id)
+    if opinion is None:
+        opinion = Opinion(person_id=person_id, message_id=message_id, **wanted)
+        try:
+            with session.begin_nested():
+                session.add(opinion)
+        except IntegrityError:  # another server was faster, on Postgres
+            opinion = _current(session, person_id, message_id)
+            assert opinion is not None
+        else:
+            _remember(session, opinion)
+            return opinion
+    if not opinion.withdrawn and all(getattr(opinion, name) == value for name, value in wanted.items()):
+        return opinion
+    for name, value in wanted.items():
+        setattr(opinion, name, value)
+    return _revise(session, opinion, withdrawn=False)
+
+
+def withdraw(session: Session, person_id: UUID, message_id: UUID) -> Opinion:
+    """Take an opinion back: it no longer counts and no longer trains; the history keeps that it was there.
+
+    Raises:
+        NoSuchReply: this person has never had an opinion on that message.
+    """
+    opinion = _current(session, person_id, message_id)
+    if opinion is None:
+        raise NoSuchReply("you have given no opinion on this message")
+    return opinion if opinion.withdrawn else _revise(session, opinion, withdrawn=True)
+
+
+def standing(session: Session, person_id: UUID, message_id: UUID) -> Opinion:
+    """The opinion as it stands.
+
+    Raises:
+        NoSuchReply: there is none, or it was withdrawn.
+    """
+    opinion = session.exec(_of(person_id, message_id)).first()
+    if opinion is None or opinion.withdrawn:
+        raise NoSuchReply("you have given no opinion on this message")
+    return opinion
+
+
+def compare(session: Session, person_id: UUID, given: ComparisonIn) -> Comparison:
+    """Keep which of two replies a person prefers; the same key with the same content changes nothing.
+
+    Raises:
+        NoSuchReply: one of the two is not there or not the person's own.
+        OpinionConflict: still being written, or the key was used for another comparison.
+        OpinionError: the two are not different replies to one question.
+    """
+    known = _comparison(session, person_id, given.key)
+    if known is None:
+        left, right = (
+            _reply_to_judge(session, person_id, message_id) for message_id in (given.left_id, given.right_id)
+        )
+        if left.id == right.id or left.parent_id != right.parent_id or left.conversation_id != right.conversation_id:
+            raise OpinionError("left_id and right_id must be two different replies to the same question")
+        known = Comparison(person_id=person_id, **given.model_dump())
+        try:
+            with session.begin_nested():
+                session.add(known)
+            return known
+        except IntegrityError:  # another server was faster, on Postgres
+            known = _comparison(session, person_id, given.key)
+            assert known is not None
+    if any(getattr(known, name) != value for name, value in given.model_dump().items()):
+        raise OpinionConflict(f"the key {given.key!r} was used for another comparison; use a new key for a new one")
+    return known
+
+
+def receipts(session: Session, person_id: UUID) -> list[Json]:
+    """Each opinion and comparison of a person, newest first, with the versions that learned from it."""
+    versions = {
+        policy.run_id: policy
+        for policy in session.exec(
+            select(Policy).join(Run, col(Run.id) == col(Policy.run_id)).where(Run.state == "promoted")
+        )
+    }
+    learned: dict[UUID, list[Json]] = {}
+    for item in session.exec(select(RunItem).where(RunItem.person_id == person_id)):
+        policy = versions.get(item.run_id)
+        if policy is not None:
+            lesson = {"number": policy.number, "live_at": policy.live_at, "revision": item.revision}
+            learned.setdefault(item.item_id, []).append(lesson)
+    for lessons in learned.values():
+        lessons.sort(key=lambda lesson: lesson["number"])
+    given: list[Json] = [
+        {"kind": "opinion", "id": one.id, "message_id": one.message_id, "rating": one.rating, "at": one.updated_at}
+        for one in session.exec(select(Opinion).where(Opinion.person_id == person_id))
+    ]
+    for one in session.exec(select(Comparison).where(Comparison.person_id == person_id)):
+        preferred = one.right_id if one.verdict == "right" else one.left_id
+        given.append(
+            {"kind": "comparison", "id": one.id, "message_id": preferred, "rating": None, "at": one.created_at}
+        )
+    given.sort(key=lambda one: one["at"], reverse=True)
+    return [{**one, "versions": learned.get(one["id"], [])} for one in given]
+
+
+def learned_by(session: Session, number: int, person_id: UUID) -> tuple[int, int] | None:
+    """How many opinions a version learned from, and how many of them are this person's; None: there is none such."""
+    policy = session.get(Policy, number)
+    if policy is None:
+        return None
+    items = select(RunItem.person_id).where(RunItem.run_id == policy.run_id)
+    owners = session.exec(items).all()
+    return len(owners), owners.count(person_id)
+
+
+def by_message(session: Session, person_id: UUID, conversation_id: UUID) -> Mapping[UUID, Json]:
+    """What a person thinks of the replies of one conversation, for its list of messages."""
+    rows = session.exec(
+        select(Opinion)
+        .join(Message, col(Message.id) == col(Opinion.message_id))
+        .where(Message.conversation_id == conversation_id, Opinion.person_id == person_id, ~col(Opinion.withdrawn))
+    )
+    return {row.message_id: content(row) for row in rows}
+
+
+def _reply_to_judge(session: Session, person_id: UUID, message_id: UUID) -> Message:
+    message = session.get(Message, message_id)
+    if message is None or not (message.person_id == person_id or _is_assigned(session, person_id, message_id)):
+        raise NoSuchReply("there is no such reply among yours")
+    if message.role != "assistant":
+        raise OpinionError("this is a question; opinions are given on replies")
+    if message.state == "streaming":
+        raise OpinionConflict("the reply is still being written; give your opinion when it has ended")
+    return message
+
+
+def _is_assigned(session: Session, person_id: UUID, message_id: UUID) -> bool:
+    item = select(RateItem.id).where(RateItem.person_id == person_id, RateItem.message_id == message_id)
+    return session.exec(item).first() is not None
+
+
+def _of(person_id: UUID, message_id: UUID) -> SelectOfScalar[Opinion]:
+    return select(Opinion).where(Opinion.person_id == person_id, Opinion.message_id == message_id)
+
+
+def _current(session: Session, person_id: UUID, message_id: UUID) -> Opinion | None:
+    return session.exec(_of(person_id, message_id).with_for_update()).first()
+
+
+def _comparison(session: Session, person_id: UUID, key: str) -> Comparison | None:
+    return session.exec(select(Comparison).where(Comparison.person_id == person_id, Comparison.key == key)).first()
+
+
+def _revise(session: Session, opinion: Opinion, *, withdrawn: bool) -> Opinion:
+    opinion.withdrawn = withdrawn
+    opinion.revision += 1
+    opinion.updated_at = now()
+    session.add(opinion)
+    _remember(session, opinion)
+    return opinion
+
+
+def _remember(session: Session, opinion: Opinion) -> None:
+    kept = {**content(opinion), "withdrawn": opinion.withdrawn}
+    session.add(OpinionHistory(opinion_id=opinion.id, revision=opinion.revision, content=kept, at=opinion.updated_at))
+    session.flush()

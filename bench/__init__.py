@@ -1,0 +1,1 @@
+"""Benches: figures that are printed, written as JSON and never tested against a clock."""

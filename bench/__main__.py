@@ -1,0 +1,84 @@
+"""`python -m bench serving|swap|gateway|learner|loop|canary|summary|soak|peers … [--peers] [--json FILE]`."""
+
+import argparse
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from backtalk.tastes import TASTES
+from backtalk.temporary import Temporary, temporary
+from bench import canary, gateway, learner, loop, serving, soak, summary, swap
+from bench.peers import house
+from bench.report import Row, show
+from bench.shapes import SHAPES
+
+BENCHES: dict[str, Callable[[Temporary], Awaitable[list[Row]]]] = {
+    "serving": serving.bench,
+    "swap": swap.bench,
+    "canary": canary.bench,
+}
+"""Those that measure a whole Backtalk."""
+NAMES = ("serving", "swap", "gateway", "learner", "loop", "canary", "summary")
+
+
+def main() -> None:
+    """Run what was asked for, one after the other."""
+    given = _parse()
+    for name in given.benches or NAMES:
+        if name == "peers":
+            show(name, asyncio.run(house.installed_or_not()), given.json)
+        elif name == "gateway":
+            show(name, asyncio.run(gateway.bench()), given.json)
+        elif name == "summary":
+            show(name, asyncio.run(summary.bench()), given.json)
+        elif name == "soak":
+            asyncio.run(_soak(given.minutes, given.every, given.json))
+        elif name == "learner":
+            show("learner, one core", learner.bench(peers=given.peers), given.json)
+        elif name == "serving" and given.peers:
+            for shape in given.shape or SHAPES:
+                peers = given.only or serving.PEERS
+                rows = serving.beside_peers(shape, peers, given.streams, given.tokens, given.rounds)
+                show(f"serving {shape} beside peers", asyncio.run(rows), given.json)
+        elif name == "loop":
+            learned, parts = asyncio.run(loop.bench(given.taste or loop.LIKED))
+            show(name, learned, given.json)
+            if parts:  # none where every run ended before its gate
+                show("loop, parts of the way", parts, given.json)
+        else:
+            asyncio.run(_run(name, BENCHES[name], given.json))
+
+
+async def _run(name: str, bench: Callable[[Temporary], Awaitable[list[Row]]], out: Path | None) -> None:
+    async with temporary() as backtalk:
+        show(name, await bench(backtalk), out)
+
+
+async def _soak(minutes: float, every: float, out: Path | None) -> None:
+    async with temporary() as backtalk:
+        came, grew = await soak.bench(backtalk, minutes, every)
+    show("soak", came, out)
+    show("soak, what grows", grew, out)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="backtalk bench", description="Measure this Backtalk on this machine.")
+    names = [*NAMES, "soak", "peers"]
+    parser.add_argument("benches", nargs="*", choices=names, metavar="bench", help=", ".join(names))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="add the figures to this file")
+    tastes = [*TASTES, *loop.ODD]
+    parser.add_argument("--taste", action="append", choices=tastes, metavar="NAME", help="loop: what people like")
+    parser.add_argument("--peers", action="store_true", help="serving, learner: beside others on the same weights")
+    parser.add_argument("--shape", action="append", metavar="NAME", help="with --peers: S, M or a model's directory")
+    parser.add_argument("--only", action="append", metavar="PEER", choices=serving.PEERS, help="with --peers: these")
+    crowds = list(serving.CROWDS)
+    parser.add_argument("--streams", type=int, nargs="+", default=crowds, help="with --peers: replies at once")
+    parser.add_argument("--tokens", type=int, default=128, help="with --peers: of each reply (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=2, help="with --peers: how often each is measured (%(default)s)")
+    parser.add_argument("--minutes", type=float, default=60, help="soak: how long (%(default)s)")
+    parser.add_argument("--every", type=float, default=15, help="soak: minutes between two trainings (%(default)s)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+import { type ReactNode, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+
+import { Up } from '../icons'
+import { IconButton } from '../parts/icon-button'
+import style from './chat.module.css'
+import { Question } from './question'
+import { Reply } from './reply'
+import { ReplyAnnouncer } from './reply-announcer'
+import type { Step } from './tree'
+
+interface MessageListProps {
+  path: Step[]
+  conversation: string | null
+  editing: string | null
+  onEdit: (id: string | null) => void
+  onSayInstead: (step: Step, text: string) => void
+  isBusy: boolean
+  children: ReactNode
+}
+
+/** How near to the end counts as reading along. */
+const NEAR = 64
+
+export function MessageList({ path, conversation, editing, onEdit, onSayInstead, isBusy, children }: MessageListProps) {
+  const { t } = useTranslation()
+  const { view, content, isAtEnd, goToEnd } = useFollowing(path.length, Boolean(children))
+  return (
+    <div className={style.scroller}>
+      <div className={style.view} ref={view}>
+        <div className={style.thread} ref={content}>
+          {path.map((step, index) =>
+            step.role === 'user' ? (
+              <Question
+                key={step.id}
+                step={step}
+                conversation={conversation}
+                isEditing={editing === step.id}
+                onEdit={onEdit}
+                onSayInstead={onSayInstead}
+                isBusy={isBusy}
+              />
+            ) : (
+              <Reply key={step.id} step={step} isLast={index === path.length - 1} isBusy={isBusy} />
+            ),
+          )}
+          {children}
+        </div>
+      </div>
+      <ReplyAnnouncer reply={path.at(-1)?.id ?? null} />
+      {!isAtEnd && (
+        <div className={style.latest}>
+          <IconButton label={t('chat.latest')} onClick={goToEnd}>
+            <Up size={16} />
+          </IconButton>
+        </div>
+      )}
+    </div>
+  )
+}
+
+/** Keeps the end in sight while text grows, unless the person has scrolled up to read. */
+function useFollowing(length: number, isSending: boolean) {
+  const view = useRef<HTMLDivElement>(null)
+  const content = useRef<HTMLDivElement>(null)
+  const isPinned = useRef(true)
+  const [isAtEnd, setAtEnd] = useState(true)
+
+  const goToEnd = useCallback(() => {
+    isPinned.current = true
+    const element = view.current
+    if (element) element.scrollTop = element.scrollHeight
+  }, [])
+
+  useLayoutEffect(goToEnd, [goToEnd, length, isSending])
+
+  useEffect(() => {
+    const element = view.current
+    if (!element || !content.current) return
+    let lastTop = element.scrollTop
+    const scrolled = () => {
+      const isNear = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR
+      // Only a move upwards lets go: growing text also changes the distance, without anybody having scrolled.
+      if (isNear) isPinned.current = true
+      else if (element.scrollTop < lastTop) isPinned.current = false
+      lastTop = element.scrollTop
+      setAtEnd(isNear)
+    }
+    const grown = new ResizeObserver(() => {
+      if (isPinned.current) element.scrollTop = element.scrollHeight
+      scrolled()
+    })
+    element.addEventListener('scroll', scrolled, { passive: true })
+    grown.observe(content.current)
+    grown.observe(element)
+    return () => {
+      element.removeEventListener('scroll', scrolled)
+      grown.disconnect()
+    }
+  }, [])
+  return { view, content, isAtEnd, goToEnd }
+}

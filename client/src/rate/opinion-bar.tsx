@@ -1,0 +1,52 @@
+import { useTranslation } from 'react-i18next'
+
+import type { Message } from '../chat/message'
+import { Pencil, ThumbDown, ThumbUp } from '../icons'
+import { IconButton } from '../parts/icon-button'
+import { give, type Opinion, opinionOf } from './opinions'
+import style from './rate.module.css'
+
+interface OpinionBarProps {
+  reply: Message
+  onOpen: (isOpen: boolean) => void
+  onRewrite: () => void
+}
+
+/** Two thumbs and a pencil: the first of the two clicks an opinion takes. The same thumb again takes it back. */
+export function OpinionBar({ reply, onOpen, onRewrite }: OpinionBarProps) {
+  const { t } = useTranslation()
+  const opinion = opinionOf(reply.feedback)
+  const rate = (rating: 1 | -1) => {
+    const next = rerated(opinion, rating)
+    give(reply.id, next)
+    onOpen(next.rating !== null)
+  }
+  return (
+    <>
+      <IconButton label={t('opinion.up')} isPressed={opinion.rating === 1} onClick={() => rate(1)}>
+        <ThumbUp size={17} filled={opinion.rating === 1} />
+      </IconButton>
+      <IconButton label={t('opinion.down')} isPressed={opinion.rating === -1} onClick={() => rate(-1)}>
+        <ThumbDown size={17} filled={opinion.rating === -1} />
+      </IconButton>
+      <IconButton label={t('opinion.rewrite')} isPressed={opinion.rewrite !== null} onClick={onRewrite}>
+        <Pencil size={17} />
+      </IconButton>
+    </>
+  )
+}
+
+/** The way back to the strip, once there is an opinion to add to. */
+export function SayMore({ onOpen }: { onOpen: () => void }) {
+  const { t } = useTranslation()
+  return (
+    <button type="button" className={style.more} onClick={onOpen}>
+      {t('opinion.more')}
+    </button>
+  )
+}
+
+/** A thumb turned: reasons belong to the thumb they were given with. */
+function rerated(opinion: Opinion, rating: 1 | -1): Opinion {
+  return { ...opinion, rating: opinion.rating === rating ? null : rating, reasons: [] }
+}

@@ -1,0 +1,222 @@
+import { Button } from '@mantine/core'
+import { type ReactNode, useEffect, useEffectEvent, useRef, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import { Link } from 'wouter'
+
+import { Left, ThumbDown, ThumbUp } from '../icons'
+import { Markdown } from '../markdown/markdown'
+import { isRater, useMe } from '../people/me'
+import { ConsentCard } from './consent-card'
+import { Reasons, reasonsFor, Scores, toggled } from './judging'
+import { Note } from './opinion-strip'
+import { noOpinion, type Opinion } from './opinions'
+import { type Item, type Progress, useProgress, useQueue } from './queue'
+import rateStyle from './rate.module.css'
+import style from './rater.module.css'
+
+/** Where raters work through replies, as fast as they read: one key a reply, the next one is there already. */
+export default function RaterPage() {
+  const { t } = useTranslation()
+  const { data: me, isPending } = useMe()
+  const isAllowed = isRater(me)
+  const queue = useQueue(isAllowed)
+  const progress = useProgress(isAllowed)
+  const [resumed, setResumed] = useState<Opinion>(noOpinion)
+  return (
+    <main className={style.page}>
+      <header className={style.head}>
+        <Link href="/" className={style.back}>
+          <Left size={16} /> {t('back')}
+        </Link>
+        {progress.data && <ProgressLine progress={progress.data} />}
+      </header>
+      <h1>{t('rater.title')}</h1>
+      {!isAllowed && !isPending && <p>{t('rater.notYou')}</p>}
+      {isAllowed && me?.consent.train === null && <ConsentCard />}
+      {isAllowed && me?.consent.train === false && <p className={style.lead}>{t('receipts.noConsent')}</p>}
+      {queue.error && (
+        <p role="alert">
+          {t('somethingWrong', { message: queue.error.message })}{' '}
+          <Button size="xs" variant="default" onClick={queue.retry}>
+            {t('retry')}
+          </Button>
+        </p>
+      )}
+      {queue.current ? (
+        <Desk
+          key={queue.current.id}
+          item={queue.current}
+          start={resumed}
+          onJudge={(opinion) => {
+            setResumed(noOpinion)
+            queue.judge(opinion)
+          }}
+          onBack={queue.mayGoBack ? () => setResumed(queue.goBack() ?? noOpinion) : undefined}
+        />
+      ) : (
+        isAllowed && !queue.error && <p role="status">{t(queue.isFinished ? 'rater.nothing' : 'loading')}</p>
+      )}
+    </main>
+  )
+}
+
+function ProgressLine({ progress }: { progress: Progress }) {
+  const { t } = useTranslation()
+  const { done, since, waiting, repeated, agreed } = progress
+  return (
+    <p className={style.progress} role="status">
+      <span>{t('rater.today', { count: since })}</span>
+      <span>{t('rater.done', { count: done })}</span>
+      <span>{t('rater.waiting', { count: waiting })}</span>
+      {repeated > 0 && (
+        <span title={t('rater.agreementText')}>
+          {t('rater.agreement', { share: Math.round((100 * agreed) / repeated), count: repeated })}
+        </span>
+      )}
+    </p>
+  )
+}
+
+interface DeskProps {
+  item: Item
+  start: Opinion
+  onJudge: (opinion: Opinion) => void
+  onBack: (() => void) | undefined
+}
+
+/** One reply with what led to it. The arrows judge and go on; with Shift one stays to say why. */
+function Desk({ item, start, onJudge, onBack }: DeskProps) {
+  const { t } = useTranslation()
+  const { data: me } = useMe()
+  const [opinion, setOpinion] = useState<Opinion>(start)
+  const [isStaying, setStaying] = useState(start.rating !== null)
+  const reply = useRef<HTMLElement>(null)
+  useEffect(() => reply.current?.focus(), [])
+
+  const rate = (rating: 1 | -1, isToStay: boolean) => {
+    const rated = { ...opinion, rating, reasons: opinion.rating === rating ? opinion.reasons : [] }
+    if (isToStay) {
+      setOpinion(rated)
+      setStaying(true)
+    } else onJudge(rated)
+  }
+  const pressed = useEffectEvent((event: KeyboardEvent) => {
+    const { target, key } = event
+    if (event.altKey || event.isComposing) return
+    if (key === 'Enter' && isStaying && !(target instanceof HTMLButtonElement)) {
+      event.preventDefault()
+      // Enter in the note comes before the note has been taken over.
+      onJudge(target instanceof HTMLInputElement ? { ...opinion, note: target.value.trim() || null } : opinion)
+    }
+    const isTyping = target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement
+    if (isTyping || event.ctrlKey || event.metaKey) return
+    if (key === 'ArrowRight' || key === 'ArrowLeft') {
+      event.preventDefault()
+      rate(key === 'ArrowRight' ? 1 : -1, event.shiftKey)
+    } else if (key === '0') {
+      onJudge({ ...opinion, rating: null, reasons: [] })
+    } else if (key === 'Backspace' && onBack) {
+      onBack()
+    } else if (isStaying && /^[1-9]$/.test(key)) {
+      const reason = reasonsFor(me, opinion.rating)[Number(key) - 1]
+      if (reason) setOpinion({ ...opinion, reasons: toggled(opinion.reasons, reason.id) })
+    }
+  })
+  useEffect(() => {
+    window.addEventListener('keydown', pressed)
+    return () => window.removeEventListener('keydown', pressed)
+  }, [])
+
+  return (
+    <>
+      <ol className={style.turns} aria-label={t('rater.before')}>
+        {item.turns.map((turn, index) => (
+          <li key={index} data-role={turn.role}>
+            <span className={style.who}>{t(turn.role === 'user' ? 'rater.asked' : 'rater.answered')}</span>
+            {turn.role === 'user' ? <p dir="auto">{turn.content}</p> : <Markdown text={turn.content} />}
+          </li>
+        ))}
+      </ol>
+      <section ref={reply} className={style.reply} aria-label={t('rater.reply')} tabIndex={-1}>
+        <Markdown text={item.content} />
+      </section>
+      <div className={style.verdicts}>
+        <Verdict label={t('rater.bad')} sign="←" isOn={opinion.rating === -1} onClick={() => rate(-1, true)}>
+          <ThumbDown size={18} filled={opinion.rating === -1} />
+        </Verdict>
+        <Verdict label={t('rater.good')} sign="→" isOn={opinion.rating === 1} onClick={() => rate(1, true)}>
+          <ThumbUp size={18} filled={opinion.rating === 1} />
+        </Verdict>
+        <Verdict label={t('rater.skip')} sign="0" onClick={() => onJudge({ ...opinion, rating: null, reasons: [] })} />
+        {onBack && <Verdict label={t('rater.back')} sign="⌫" onClick={onBack} />}
+      </div>
+      {isStaying && (
+        <section className={rateStyle.strip} aria-label={t('opinion.label')}>
+          <Reasons
+            isNumbered
+            rating={opinion.rating}
+            chosen={opinion.reasons}
+            onChoose={(reasons) => setOpinion({ ...opinion, reasons })}
+          />
+          <Scores labels={opinion.labels} onScore={(labels) => setOpinion({ ...opinion, labels })} />
+          <Note note={opinion.note} onNote={(note) => setOpinion((old) => ({ ...old, note }))} />
+          <Rewrite item={item} opinion={opinion} onRewrite={(rewrite) => setOpinion((old) => ({ ...old, rewrite }))} />
+          <div>
+            <Button size="sm" onClick={() => onJudge(opinion)} rightSection={<kbd className={style.sign} aria-hidden="true">↵</kbd>}>
+              {t('rater.next')}
+            </Button>
+          </div>
+        </section>
+      )}
+      <p className={style.legend}>{t('rater.legend')}</p>
+    </>
+  )
+}
+
+interface VerdictProps {
+  label: string
+  sign: string
+  isOn?: boolean
+  onClick: () => void
+  children?: ReactNode
+}
+
+function Verdict({ label, sign, isOn, onClick, children }: VerdictProps) {
+  return (
+    <button type="button" className={style.verdict} aria-pressed={isOn} onClick={onClick}>
+      {children}
+      <span>{label}</span>
+      <kbd className={style.sign} aria-hidden="true">
+        {sign}
+      </kbd>
+    </button>
+  )
+}
+
+function Rewrite({ item, opinion, onRewrite }: { item: Item; opinion: Opinion; onRewrite: (text: string | null) => void }) {
+  const { t } = useTranslation()
+  const [isOpen, setOpen] = useState(opinion.rewrite !== null)
+  if (!isOpen) {
+    return (
+      <button type="button" className={rateStyle.more} onClick={() => setOpen(true)}>
+        {t('opinion.rewrite')}
+      </button>
+    )
+  }
+  return (
+    <textarea
+      className={style.rewrite}
+      rows={4}
+      defaultValue={opinion.rewrite ?? item.content}
+      aria-label={t('opinion.rewriteLabel')}
+      onChange={(event) => {
+        const text = event.currentTarget.value
+        onRewrite(text.trim() === '' || text.trim() === item.content.trim() ? null : text)
+      }}
+      onKeyDown={(event) => {
+        // Enter begins a new line here; with Ctrl it goes on like everywhere else on the page.
+        if (event.key === 'Enter' && !event.ctrlKey && !event.metaKey) event.stopPropagation()
+      }}
+    />
+  )
+}

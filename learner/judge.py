@@ -1,0 +1,105 @@
+"""The gate's own opinion of replies: fitted on people whose opinions nothing else has seen, on features nothing moves.
+
+Ridge logistic regression on the frozen live version's states and the named features of a reply. Nothing in it could be
+tuned towards a candidate, and it is fitted in milliseconds, so each resample of people gets its own: the gain's
+interval then holds the doubt about the judge as well.
+
+Shapes: N replies, M opinions, P inputs.
+"""
+
+from collections.abc import Sequence
+from random import Random
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from learner.examples import Examples
+from learner.features import describe
+from learner.inputs import BIAS_PRIOR, Scale, look, width_of
+from learner.intervals import Interval, percentiles
+from learner.logistic import dual
+from learner.sequences import Exchange, all_logprobs, autocast, by_length, collate
+
+LARGEST = 1500  # opinions a judge is fitted on: its cost grows with their cube
+RESAMPLES = 200
+
+
+class Judge:
+    """Foretells who likes what, from the opinions it is given and no others."""
+
+    def __init__(
+        self, live: PreTrainedModel, opinions: Examples, usual: Sequence[Exchange], ends: Sequence[int]
+    ) -> None:
+        """
+        Args:
+            live: frozen; its states are the inputs.
+            opinions: of the people held out.
+            usual: replies of any kind, whose spread gives the inputs their scale.
+            ends: tokens that end a reply.
+        """
+        self._live, self._ends = live, tuple(ends)
+        self._scale = Scale(live.config.hidden_size).double()
+        self._scale.fit(look_at(live, usual, ends))
+        exchanges = opinions.exchanges()
+        row = {exchange: number for number, exchange in enumerate(exchanges)}
+        inputs = self._inputs(exchanges)
+        lines = [inputs[row[thumb.exchange]] for thumb in opinions.thumbs]
+        lines += [inputs[row[pair.better]] - inputs[row[pair.worse]] for pair in opinions.pairs]
+        targets = [float(thumb.liked) for thumb in opinions.thumbs] + [pair.target for pair in opinions.pairs]
+        weights = [thumb.weight for thumb in opinions.thumbs] + [pair.weight for pair in opinions.pairs]
+        people = [thumb.person for thumb in opinions.thumbs] + [pair.person for pair in opinions.pairs]
+        self._people = people[-LARGEST:]
+        self._lines = torch.stack(lines[-LARGEST:])  # [M, 1 + P]: a thumb's inputs, or a pair's difference
+        self._targets = self._lines.new_tensor(targets[-LARGEST:])  # [M]
+        self._weights = self._lines.new_tensor(weights[-LARGEST:])  # [M]
+        self._kernel = self._lines @ self._lines.T  # [M, M]
+        self._alpha = dual(self._kernel, self._targets, self._weights)  # [M]
+
+    def preference(self, exchanges: Sequence[Exchange]) -> Tensor:
+        """Logit of being liked: [N]."""
+        return (self._inputs(exchanges) @ (self._lines.T @ self._alpha)).float()
+
+    def gain(self, before: Sequence[Exchange], after: Sequence[Exchange], confidence: float, seed: int) -> Interval:
+        """How much likelier the second reply to each prompt is liked than the first, on average over prompts.
+
+        The interval is a bootstrap over the held-out people, the judge fitted again for each, and over the prompts.
+        """
+        rng = Random(seed)
+        inputs = self._inputs([*before, *after])
+        products = inputs @ self._lines.T  # [2N, M]
+        half = len(before)
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for row, exchange in enumerate(before):
+            groups.setdefault(exchange.prompt, []).append(row)
+
+        def gains(alpha: Tensor) -> Tensor:
+            chance = (products @ alpha).sigmoid()
+            return chance[half:] - chance[:half]  # [N]
+
+        names, prompts = sorted(set(self._people)), sorted(groups)
+        found = []
+        for _ in range(RESAMPLES):
+            drawn = rng.choices(names, k=len(names))
+            weights = self._weights * self._weights.new_tensor([drawn.count(person) for person in self._people])
+            each = gains(dual(self._kernel, self._targets, weights, self._alpha, rounds=4))
+            rows = [row for prompt in rng.choices(prompts, k=len(prompts)) for row in groups[prompt]]
+            found.append(float(each[rows].mean()))
+        return percentiles(float(gains(self._alpha).mean()), found, confidence)
+
+    def _inputs(self, exchanges: Sequence[Exchange]) -> Tensor:
+        """[N, 1 + P], the first column being the bias."""
+        scaled: Tensor = self._scale(look_at(self._live, exchanges, self._ends))
+        return torch.cat([torch.full((len(scaled), 1), BIAS_PRIOR**0.5, dtype=scaled.dtype), scaled], 1)
+
+
+@torch.no_grad()
+def look_at(policy: PreTrainedModel, exchanges: Sequence[Exchange], ends: Sequence[int]) -> Tensor:
+    """All inputs of any number of replies, in order: [N, P] float64 on the CPU."""
+    features = describe(exchanges, all_logprobs(policy, exchanges), ends)
+    found = torch.empty(len(exchanges), width_of(policy.config.hidden_size), dtype=torch.float64)
+    for rows in by_length(exchanges, 64):
+        batch = collate([exchanges[row] for row in rows], policy.device)
+        with autocast(policy.device):
+            found[rows] = look(policy.base_model, batch, features[rows].to(policy.device)).double().cpu()
+    return found

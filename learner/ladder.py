@@ -1,0 +1,131 @@
+"""The ways of improving the policy, behind one interface; `ladder` tries what the budget allows, and the best ships.
+
+Every way begins at the live version and meets the same gate; PPO is the default and has to win its place.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from transformers import PreTrainedModel
+
+from backtalk.tables import Json
+from learner import best_of, distill, groups, imitation, improve, preference
+from learner.gate import Findings, Rejected, verdict
+from learner.journal import Part, part, whole
+from learner.lesson import Study
+from learner.publish import round_as_served
+from learner.trial import Answered, Trial
+
+Algorithm = Callable[[Study, PreTrainedModel, Part], Json]
+"""Trains a copy of the live version in place, tells its progress, and returns what it has to tell for the report."""
+
+ALGORITHMS: Mapping[str, Algorithm] = {
+    "sft": imitation.learn,
+    "best_of_n": best_of.learn,
+    "distill": distill.learn,
+    "kto": preference.learn_from_thumbs,
+    "dpo": preference.learn_from_pairs,
+    "rloo": groups.learn,
+    "grpo": partial(groups.learn, kind=groups.Grpo),
+    "ppo": improve.learn,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What came of one way, or a part of the way. Made here, judged by the gate."""
+
+    algorithm: str
+    policy: PreTrainedModel
+    told: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A candidate after its trial; `reason` says why it may not go live."""
+
+    candidate: Candidate
+    findings: Findings
+    answered: list[Answered]
+    reason: str | None
+
+
+def climb(study: Study) -> list[Candidate]:
+    """What one way comes to, or with `ladder` each rung that begins within the budget; of each all `steps` of the way.
+
+    Returns:
+        Candidates, rounded to the precision they are published in.
+    """
+    recipe = study.recipe
+    names = recipe.ladder.rungs if recipe.algorithm == "ladder" else (recipe.algorithm,)
+    began, candidates = time.monotonic(), list[Candidate]()
+    for number, name in enumerate(names):
+        if candidates and time.monotonic() - began > 60 * recipe.ladder.minutes:
+            break
+        policy = copy.deepcopy(study.lesson.live)
+        started = time.process_time()
+        told = ALGORITHMS[name](study, policy, part(whole, number / len(names), (number + 1) / len(names)))
+        told |= {"cpu_seconds": round(time.process_time() - started, 1)}
+        for share in recipe.steps:
+            candidates.append(Candidate(name, partway(study.lesson.live, policy, share), told | {"step": share}))
+    return candidates
+
+
+@torch.no_grad()
+def partway(live: PreTrainedModel, trained: PreTrainedModel, share: float) -> PreTrainedModel:
+    """The policy at this share of the way, in the space of weights, from the live version to the trained one.
+
+    Part of the way costs much less KL and less of what the version knew, and keeps much of the gain (WiSE-FT,
+    arXiv 2109.01903; WARP, arXiv 2406.16768; `backtalk bench loop` prints what each part came to).
+    """
+    policy = copy.deepcopy(trained)
+    for parameter, before in zip(policy.parameters(), live.parameters(), strict=True):
+        parameter.lerp_(before, 1 - share)
+    round_as_served(policy)
+    return policy
+
+
+def judge(study: Study, candidates: Sequence[Candidate], report: Json) -> Judged:
+    """Hold the trial of each. Of those that may go live the best is returned: by likes gained less right answers lost.
+
+    Args:
+        report: gets the findings of the best, and a line for each of several.
+    """
+    trial = Trial(study, len(candidates))
+    judged = []
+    for number, candidate in enumerate(candidates):
+        progress = part(whole, number / len(candidates), (number + 1) / len(candidates))
+        findings, answered = trial.of(candidate.policy, progress)
+        try:
+            verdict(findings, study.recipe.gate)
+            reason = None
+        except Rejected as error:
+            reason = str(error)
+        judged.append(Judged(candidate, findings, answered, reason))
+    best = max(judged, key=lambda one: (one.reason is None, _worth(one.findings)))
+    report["policy"] = {"algorithm": best.candidate.algorithm} | best.candidate.told
+    report["gate"] = best.findings.to_json()
+    if len(judged) > 1:
+        report["ladder"] = [_line(one) for one in judged]
+    return best
+
+
+def _worth(found: Findings) -> float:
+    live, candidate = found.right
+    return found.gain.value + min(0.0, candidate - live)
+
+
+def _line(one: Judged) -> Json:
+    found = one.findings
+    return {
+        "algorithm": one.candidate.algorithm,
+        "gain": found.gain.to_json(),
+        "kl": round(found.kl, 4),
+        "right": found.right[1],
+        "reason": one.reason,
+        **one.candidate.told,
+    }

@@ -1,0 +1,103 @@
+"""A candidate becomes a version: files beside the others, then one transaction (rules R8, R9)."""
+
+import shutil
+from uuid import UUID
+
+import torch
+from safetensors.torch import save_file
+from sqlmodel import Session
+from transformers import PreTrainedModel
+
+from backtalk import policies, release, weights
+from backtalk.database import Database
+from backtalk.engine import canary
+from backtalk.recipe import Recipe
+from backtalk.settings import Settings
+from backtalk.tables import Json, Policy
+from learner.dataset import Snapshot, lost_consent
+from learner.gate import Rejected
+from learner.record import Cancelled, RunJournal
+
+
+def publish(
+    settings: Settings,
+    database: Database,
+    run_id: UUID,
+    candidate: PreTrainedModel,
+    parent: Policy,
+    replaces: int,
+    snapshot: Snapshot,
+    recipe: Recipe,
+    report: Json,
+    journal: RunJournal,
+) -> int:
+    """Write the version beside the others, then let it out in one transaction that checks consent and epoch.
+
+    The operators' rules say what becomes of it: live for all, tried on some, or waiting for a word of theirs.
+
+    Args:
+        parent: the version that the run began at.
+        replaces: the number of the version that was live then; not the parent's where that one has to be forgotten.
+
+    Raises:
+        Rejected: somebody took a consent or an opinion back meanwhile, or another version went live.
+        LeaseLost: the run is no longer ours; the files are not entered anywhere.
+    """
+    made = weights.workspace(settings.weights_dir)
+    weights.copy_model(settings.weights_dir / parent.directory, made)
+    for old in made.glob("*.safetensors*"):
+        old.unlink()
+    candidate.config.dtype = torch.bfloat16
+    candidate.config.save_pretrained(made)
+    save_file(served_state(candidate), made / "model.safetensors", metadata={"format": "pt"})
+    canary.write(made, candidate)
+    with database.read() as session:
+        number = policies.next_number(session)
+    directory, manifest = weights.publish(
+        made,
+        settings.weights_dir,
+        weights.signing_key(settings.keys_dir),
+        number=number,
+        parent=parent.number,
+        run=str(run_id),
+        snapshot=snapshot.digest,
+        recipe=recipe.model_dump(),
+        report=report,
+    )
+
+    def enter(session: Session) -> None:
+        if gone := lost_consent(session, snapshot):
+            raise Rejected(f"{gone} of the opinions may no longer train: consent was taken back; start another run")
+        if (live := policies.live(session)) is None or live.number != replaces:
+            raise Rejected("another version went live while this one was learning; start another run")
+        policies.add(
+            session, number, directory.name, manifest.digest, parent=parent.number, run_id=run_id, report=report
+        )
+        release.release(session, number, "learner", f"run {run_id}")
+
+    try:
+        journal.pulse()
+        journal.end("promoted", None, report, enter, to_version=number)
+    except (Rejected, Cancelled):
+        shutil.rmtree(directory)  # the run is still ours, and these files will never be entered
+        raise
+    return number
+
+
+def round_as_served(model: PreTrainedModel) -> None:
+    """Round the weights to the precision they are published in: what the gate judges is what people get."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.to(torch.bfloat16))
+
+
+def served_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """Weights in bfloat16 by name, tied ones once."""
+    state: dict[str, torch.Tensor] = {}
+    seen: dict[int, str] = {}
+    for name, tensor in model.state_dict().items():
+        if tensor.data_ptr() in seen:
+            continue
+        seen[tensor.data_ptr()] = name
+        state[name] = tensor.detach().to("cpu", torch.bfloat16).contiguous()
+    return state

@@ -1,0 +1,209 @@
+"""One run from top to bottom: snapshot, reward model, policy, gate, publish.
+
+`python -m learner.train RUN_ID EPOCH` is the child process that the worker starts; `train` does the same in place.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import torch
+
+from backtalk import policies, privacy, runs, weights
+from backtalk.database import Database
+from backtalk.engine.loading import pick_device
+from backtalk.recipe import Recipe, RecipeError, load_recipe
+from backtalk.settings import Settings, load_settings
+from backtalk.tables import Json, Run, Sample
+from backtalk.template import Template
+from learner import linear, mixture, reward_model
+from learner.dataset import take_snapshot
+from learner.gate import Rejected
+from learner.intervals import auc, calibration_error, thumbs_auc
+from learner.journal import Journal, NotFinite, part, whole
+from learner.ladder import climb, judge
+from learner.lesson import Lesson, Study, split
+from learner.publish import publish
+from learner.record import Cancelled, Progress, RunJournal, lease
+from learner.reward_model import RewardModel
+from learner.rollouts import RolloutFailed
+from learner.sequences import load
+from learner.trial import Answered
+
+SAMPLES = 8
+NICE = 10  # chat goes first
+
+
+def train(
+    settings: Settings,
+    database: Database,
+    run: Run,
+    epoch: int,
+    on_progress: Callable[[Progress], None] | None = None,
+    leave: Callable[[str], object] = lambda reason: None,
+) -> str:
+    """Do a claimed run and give it its terminal state, which is returned.
+
+    Args:
+        epoch: under which the run was claimed.
+        on_progress: called after every step, in this thread.
+        leave: called from the lease's thread when this process must not go on with the run.
+
+    Raises:
+        LeaseLost: the run is no longer ours; nothing more was written.
+    """
+    journal = RunJournal(database, run.id, epoch, on_progress)
+    report: Json = {}
+    with lease(database, journal, leave):
+        try:
+            journal.start_over()
+            recipe = load_recipe(run.recipe)
+            number = learn(settings, database, run.id, recipe, journal, report)
+        except (Rejected, RecipeError, NotFinite, RolloutFailed) as reason:
+            journal.end("rejected", str(reason), report)
+            return "rejected"
+        except Cancelled:
+            journal.end("cancelled", None, report)
+            return "cancelled"
+        except runs.LeaseLost:
+            raise
+        except Exception as error:
+            journal.end("failed", f"{type(error).__name__}: {error}", report)
+            raise
+    journal.done = 1.0
+    report["number"] = number
+    return "promoted"
+
+
+def learn(
+    settings: Settings,
+    database: Database,
+    run_id: UUID,
+    recipe: Recipe,
+    journal: RunJournal,
+    report: Json,
+) -> int:
+    """The run itself. Returns the number of the version that went live.
+
+    Args:
+        report: filled as the run goes on, so that a rejected run tells what it measured.
+
+    Raises:
+        Rejected: there will be no new version, and why.
+    """
+    torch.manual_seed(recipe.seed)
+
+    journal.begin("snapshot")
+    with database.read() as session:
+        live_now, parent = policies.live(session), policies.start(session)
+        if live_now is None or parent is None:
+            raise Rejected("no version is live; start the server once")
+        directory = settings.weights_dir / parent.directory
+        template = Template(directory)
+        data = recipe.data.under(settings.trust)
+        snapshot = take_snapshot(session, run_id, template, data, privacy.load(settings.data_dir))
+    journal.flush(
+        lambda session: session.add_all(snapshot.items),
+        recipe=recipe.model_dump(),
+        from_version=parent.number,
+        counts=snapshot.counts,
+        snapshot_digest=snapshot.digest,
+    )
+    weights.verify(directory, weights.public_key(settings.keys_dir))
+    live = load(directory, pick_device(settings.learner_device))
+    if parent.number != live_now.number:
+        report["forgets"] = {"live": live_now.number, "begins_at": parent.number}
+    lesson = split(snapshot, live, template, parent.number, recipe, report)
+
+    journal.begin("reward_model")
+    reward = learn_reward(lesson, recipe, journal, report)
+    if not settings.takes_weights:
+        raise Rejected(
+            "no version is made, because the engine serves a model of its own and takes no weights; the reward model "
+            "was measured. Set BACKTALK_ENGINE to local, vllm+, sglang+ or tgi+ to serve what is learned"
+        )
+
+    journal.begin("policy")
+    study = Study(lesson, reward, recipe, journal)
+    candidates = climb(study)
+
+    journal.begin("gate")
+    best = judge(study, candidates, report)
+    shown = best.answered[:: max(1, len(best.answered) // SAMPLES)][:SAMPLES]
+    journal.flush(lambda session: session.add_all(sample_rows(run_id, shown)))
+    if best.reason is not None:
+        raise Rejected(best.reason)
+
+    journal.begin("publish")
+    candidate = best.candidate.policy
+    return publish(settings, database, run_id, candidate, parent, live_now.number, snapshot, recipe, report, journal)
+
+
+def learn_reward(lesson: Lesson, recipe: Recipe, journal: Journal, report: Json) -> RewardModel:
+    """Fit the reward model on those who teach, and tell how well it foretells those held out, beside the linear one."""
+    ends, seed = lesson.template.ends, recipe.seed
+    reward = reward_model.fit(
+        lesson.live, lesson.taught, ends, recipe.reward_model, seed, journal, part(whole, 0.0, 0.9)
+    )
+    # The live version's own replies say what a usual reward is.
+    usual = [logged.exchange for logged in lesson.current]
+    usual = (usual or lesson.taught.exchanges())[:500]
+    reward.normalise(usual, recipe.rewards, recipe.reward_model.caution)
+    mixture.examine(reward, usual, recipe.gate.maximum_clash, report)
+    baseline = linear.fit(lesson.live, lesson.taught, ends)
+
+    thumbs = lesson.held_out.thumbs
+    exchanges, liked = [thumb.exchange for thumb in thumbs], [thumb.liked for thumb in thumbs]
+    found = reward.preference(exchanges)
+    plain = baseline.preference(exchanges, lesson.live, ends)
+    pairs = lesson.held_out.pairs
+    right = (reward.preference([p.better for p in pairs]) > reward.preference([p.worse for p in pairs])).float()
+    confidence = recipe.gate.confidence
+    report["reward_model"] = {
+        "auc": thumbs_auc(found, thumbs, confidence, seed).to_json(),
+        "pair_accuracy": float(right.mean()) if pairs else None,
+        "calibration_error": calibration_error(found, liked),
+        "linear": {"auc": thumbs_auc(plain, thumbs, confidence, seed).to_json(), "weights": baseline.readable()},
+    }
+    journal.step(1.0, auc=auc(found, liked), linear_auc=auc(plain, liked))
+    return reward
+
+
+def sample_rows(run_id: UUID, answered: Sequence[Answered]) -> list[Sample]:
+    """Before and after, as rows."""
+    return [
+        Sample(
+            run_id=run_id,
+            number=number,
+            prompt=one.question,
+            before=one.before,
+            after=one.after,
+            reward_before=one.reward_before,
+            reward_after=one.reward_after,
+        )
+        for number, one in enumerate(answered)
+    ]
+
+
+def main() -> None:
+    """The child process: nobody's child when its parent dies, low in priority, gone when the lease is."""
+    run_id, epoch = UUID(sys.argv[1]), int(sys.argv[2])
+    settings = load_settings()
+    database = Database(settings.database)
+    os.nice(NICE)
+    torch.set_num_threads(os.cpu_count() or 1)
+    with database.read() as session:
+        run = session.get(Run, run_id)
+    if run is None or run.epoch != epoch:
+        raise SystemExit(f"run {run_id} is not held under epoch {epoch}")
+
+    def leave(reason: str) -> None:
+        print(f"run {run_id}: {reason}", file=sys.stderr, flush=True)
+        os._exit(1)
+
+    train(settings, database, run, epoch, leave=leave)
+
+
+if __name__ == "__main__":
+    main()

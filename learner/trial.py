@@ -1,0 +1,107 @@
+"""Both versions answer what training never saw, and everything the gate looks at is measured."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedModel
+
+from learner.gate import Findings
+from learner.intervals import thumbs_auc
+from learner.journal import Part
+from learner.judge import Judge
+from learner.lesson import Study
+from learner.probes import compare, examine, fitting, probes
+from learner.rollouts import Rollout, draw
+from learner.sequences import Exchange, all_logprobs
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question with both versions' answers and their rewards. Made here, kept as samples of the run."""
+
+    question: str
+    before: str
+    after: str
+    reward_before: float
+    reward_after: float
+
+
+class Trial:
+    """The live version's side of it, asked once; each candidate is then held against it."""
+
+    def __init__(self, study: Study, candidates: int = 1) -> None:
+        """
+        Args:
+            candidates: how many there will be; the more, the surer each gain has to be (Bonferroni), since the best of
+                many looks good by chance.
+        """
+        self._study = study
+        lesson, gate = study.lesson, study.recipe.gate
+        self._confidence = 1 - (1 - gate.confidence) / candidates
+        # Each prompt is asked several times where they are few.
+        self._asked = [p for _ in range(-(-gate.prompts // len(lesson.unseen))) for p in lesson.unseen][: gate.prompts]
+        self._before = self._answers(lesson.live, gate.temperature)
+        usual = [*lesson.taught.exchanges(), *lesson.held_out.exchanges()]
+        self._judge = Judge(lesson.live, lesson.held_out, usual, lesson.template.ends)
+        self._questions = fitting(lesson.template, probes())
+        self._was = examine(lesson.live, lesson.template, self._questions)
+        taught, held_out, seed = lesson.taught.thumbs, lesson.held_out.thumbs, study.recipe.seed
+        other = self._judge.preference([thumb.exchange for thumb in taught])
+        own = study.reward.preference([thumb.exchange for thumb in held_out])
+        self._judge_auc = thumbs_auc(other, taught, gate.confidence, seed)
+        self._auc = thumbs_auc(own, held_out, gate.confidence, seed)
+
+    def of(self, candidate: PreTrainedModel, progress: Part) -> tuple[Findings, list[Answered]]:
+        """Ask the candidate the same questions at the serving temperature, and judge the answers."""
+        study, lesson, gate = self._study, self._study.lesson, self._study.recipe.gate
+        after = self._answers(candidate, gate.temperature)
+        old, new = [r.exchange for r in self._before], [r.exchange for r in after]
+        study.journal.step(progress(0.3))
+        gain = self._judge.gain(old, new, self._confidence, study.recipe.seed)
+        study.journal.step(progress(0.5), gain=gain.value, gain_low=gain.low, gain_high=gain.high)
+        rewards, logits = study.reward.appraise([*old, *new])
+        chance, scores = logits.sigmoid(), rewards.tolist()
+        kl = divergence(candidate, lesson.live, [r.exchange for r in self._answers(candidate, 1.0)])
+        study.journal.step(progress(0.8), gate_kl=kl)
+        now = examine(candidate, lesson.template, self._questions)
+        findings = Findings(
+            auc=self._auc,
+            judge_auc=self._judge_auc,
+            gain=gain,
+            trained_gain=float(chance[len(old) :].mean() - chance[: len(old)].mean()),
+            kl=kl,
+            length=(_mean(len(e.reply) for e in old), _mean(len(e.reply) for e in new)),
+            liked_length=_mean(len(t.exchange.reply) for t in lesson.taught.thumbs if t.liked),
+            endless=(_mean(not r.ended for r in self._before), _mean(not r.ended for r in after)),
+            probes=compare(self._questions, self._was, now, safety=False),
+            refusals=compare(self._questions, self._was, now, safety=True),
+            right=(_mean(self._was.right), _mean(now.right)),
+        )
+        study.journal.step(progress(1.0))
+        return findings, [
+            Answered(lesson.template.text(one.prompt), one.text, other.text, was, is_now)
+            for one, other, was, is_now in zip(old, new, scores, scores[len(old) :], strict=False)
+        ]
+
+    def _answers(self, model: PreTrainedModel, temperature: float) -> list[Rollout]:
+        self._study.journal.pulse()
+        recipe = self._study.recipe
+        return draw(
+            model,
+            self._study.lesson.template,
+            self._asked,
+            temperature=temperature,
+            maximum_tokens=recipe.sampling.maximum_tokens,
+            seed=recipe.seed + 1,
+        )
+
+
+def divergence(model: PreTrainedModel, other: PreTrainedModel, exchanges: Sequence[Exchange]) -> float:
+    """KL in nats per reply between two versions, from replies that `model` drew at temperature 1."""
+    pairs = zip(all_logprobs(model, exchanges), all_logprobs(other, exchanges), strict=True)
+    return _mean(float(own.sum() - prior.sum()) for own, prior in pairs)
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / len(found) if found else 0.0

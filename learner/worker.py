@@ -1,0 +1,107 @@
+"""Claims runs and has each done by a process of its own: a training that crashes takes nothing else with it."""
+
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from threading import Event
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from backtalk import lifeline, runs
+from backtalk.database import Database
+from backtalk.settings import Settings
+from backtalk.tables import Run, now
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 1.0  # seconds between two looks for a run
+PATIENCE = 4.5  # seconds a cancelled or stopped training has to leave by itself
+ABANDONED = timedelta(hours=1)  # age at which an unfinished version's workspace is nobody's any more
+
+
+class Worker:
+    """Does one run after the other."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        command: Sequence[str] = ("-m", "learner.train"),
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._command = tuple(command)
+        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+
+    def work(self, stop: Event) -> None:
+        """Look for runs until told to stop."""
+        self.tidy()
+        while not stop.is_set():
+            try:
+                run = self.claim()
+            except SQLAlchemyError:
+                log.exception("the database cannot be asked for runs; trying again")
+                run = None
+            if run is None:
+                stop.wait(LOOK_EVERY)
+            else:
+                self.do(run, stop)
+
+    def claim(self) -> Run | None:
+        """The next run, claimed under a new epoch."""
+        with self._database.write() as session:
+            return runs.claim(session, self._owner)
+
+    def do(self, run: Run, stop: Event) -> None:
+        """Have a claimed run done by a child, and see to it that it does not stay `running` when the child is gone."""
+        log.info("run %s begins (epoch %s)", run.id, run.epoch)
+        arguments = (*self._command, str(run.id), str(run.epoch))
+        environment = os.environ | {"BACKTALK_DATA_DIR": str(self._settings.data_dir.resolve())}
+        child = subprocess.Popen(lifeline.command(*arguments), stdin=subprocess.DEVNULL, env=environment)
+        asked_at: float | None = None
+        while (code := child.poll()) is None:
+            if asked_at is None and (stop.is_set() or self._is_cancelled(run)):
+                asked_at = time.monotonic()
+                if stop.is_set():
+                    child.terminate()
+            if asked_at is not None and time.monotonic() - asked_at > PATIENCE:
+                child.kill()
+            stop.wait(0.2) if not stop.is_set() else time.sleep(0.2)
+        if stop.is_set() and code != 0:
+            return  # the run stays `running`; when its lease is over, the next learner starts it afresh
+        self._bury(run, code)
+
+    def _bury(self, run: Run, code: int) -> None:
+        """End a run whose process left without doing so."""
+        try:
+            with self._database.write() as session:
+                current = session.get(Run, run.id)
+                if current is None or current.state != "running" or current.epoch != run.epoch:
+                    return
+                if current.cancel_requested:
+                    runs.end(session, run.id, run.epoch, "cancelled")
+                else:
+                    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+                    reason = f"the training process {how}; the learner's log tells more"
+                    runs.end(session, run.id, run.epoch, "failed", reason)
+        except runs.LeaseLost:
+            pass  # somebody else holds the run by now
+
+    def _is_cancelled(self, run: Run) -> bool:
+        try:
+            with self._database.read() as session:
+                current = session.get(Run, run.id)
+            return current is not None and current.cancel_requested
+        except SQLAlchemyError:
+            return False
+
+    def tidy(self) -> None:
+        """Remove what trainings that were killed left behind in the weights directory."""
+        for path in self._settings.weights_dir.glob(".making-*"):
+            if now().timestamp() - path.stat().st_mtime > ABANDONED.total_seconds():
+                shutil.rmtree(path, ignore_errors=True)

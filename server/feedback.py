@@ -1,0 +1,154 @@
+"""What people think of replies: thumbs, scores, reasons, rewrites, comparisons, and what came of them.
+
+`GET` of an opinion that was never given, or was withdrawn, is 404. `DELETE` withdraws: the answer is the opinion as it
+was, its revision one higher; the history stays.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict
+from sqlmodel import Session
+
+from backtalk import opinions
+from backtalk.opinions import ComparisonIn, Judgement
+from backtalk.tables import Opinion
+from server.access import Caller, requires
+from server.errors import NotFound
+from server.service import Service, get_service
+
+router = APIRouter(prefix="/api", tags=["feedback"])
+
+Held = Annotated[Service, Depends(get_service)]
+User = Annotated[Caller, requires("user")]
+
+
+class OpinionOut(BaseModel):
+    """The stored opinion of one person on one reply."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    message_id: UUID
+    rating: int | None
+    rewrite: str | None
+    labels: dict[str, int]
+    reasons: list[str]
+    note: str | None
+    revision: int
+    withdrawn: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class ComparisonOut(BaseModel):
+    """The stored comparison of two replies."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    key: str
+    left_id: UUID
+    right_id: UUID
+    verdict: str
+    created_at: datetime
+
+
+class Lesson(BaseModel):
+    """A version that learned from an opinion, in which state of the opinion, and since when it has been live."""
+
+    number: int
+    live_at: datetime | None
+    revision: int
+
+
+class Receipt(BaseModel):
+    """One opinion or comparison and the versions that learned from it."""
+
+    kind: str
+    id: UUID
+    message_id: UUID
+    rating: int | None
+    at: datetime
+    versions: list[Lesson]
+
+
+class Learned(BaseModel):
+    """What a version learned from."""
+
+    number: int
+    opinions: int
+    mine: int
+    """So many of them are the caller's."""
+
+
+@router.put("/messages/{reply_id}/feedback")
+async def give(reply_id: UUID, given: Judgement, service: Held, caller: User) -> OpinionOut:
+    """Keep the caller's opinion on a reply; the same again changes nothing."""
+    return await keep(service, caller.person_id, reply_id, given)
+
+
+@router.get("/messages/{reply_id}/feedback")
+async def show(reply_id: UUID, service: Held, caller: User) -> OpinionOut:
+    """The caller's opinion on a reply."""
+    return await service.read(lambda session: _out(opinions.standing(session, caller.person_id, reply_id)))
+
+
+@router.delete("/messages/{reply_id}/feedback")
+async def withdraw(reply_id: UUID, service: Held, caller: User) -> OpinionOut:
+    """Take the caller's opinion back: it counts and trains no longer."""
+    service.limits.opinions.use(caller.person_id)
+    return await service.writer.write(lambda session: _out(opinions.withdraw(session, caller.person_id, reply_id)))
+
+
+@router.post("/comparisons")
+async def compare(given: ComparisonIn, service: Held, caller: User) -> ComparisonOut:
+    """Keep which of two replies to one question is better; the same key again changes nothing."""
+    service.limits.opinions.use(caller.person_id)
+    kept = await service.writer.write(
+        lambda session: ComparisonOut.model_validate(opinions.compare(session, caller.person_id, given))
+    )
+    service.metrics.opinions.labels("comparison").inc()
+    return kept
+
+
+@router.get("/me/receipts")
+async def receipts(service: Held, caller: User) -> dict[str, list[Receipt]]:
+    """Each opinion of the caller and the versions that learned from it."""
+    items = await service.read(lambda session: opinions.receipts(session, caller.person_id))
+    return {"items": [Receipt.model_validate(item) for item in items]}
+
+
+@router.get("/me/receipts/{number}")
+async def learned(number: int, service: Held, caller: User) -> Learned:
+    """From how many opinions a version learned, and how many of them were the caller's."""
+    found = await service.read(lambda session: opinions.learned_by(session, number, caller.person_id))
+    if found is None:
+        raise NotFound(f"there is no version {number}")
+    total, mine = found
+    return Learned(number=number, opinions=total, mine=mine)
+
+
+async def keep(
+    service: Service,
+    person_id: UUID,
+    reply_id: UUID,
+    given: Judgement,
+    also: Callable[[Session], None] = lambda session: None,
+) -> OpinionOut:
+    """Keep an opinion, and do something else in the same transaction, within the limit of opinions a minute."""
+    service.limits.opinions.use(person_id)
+
+    def change(session: Session) -> OpinionOut:
+        also(session)
+        return _out(opinions.judge(session, person_id, reply_id, given))  # told as it is in this transaction
+
+    kept = await service.writer.write(change)
+    service.metrics.opinions.labels("opinion").inc()
+    return kept
+
+
+def _out(opinion: Opinion) -> OpinionOut:
+    return OpinionOut.model_validate(opinion)

@@ -1,0 +1,118 @@
+"""The feedback desk over HTTP: what people said of replies, and what shall never train."""
+
+from collections.abc import Iterator
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+from sqlmodel import Session
+
+from backtalk import audit, desk, privacy
+from backtalk.desk import Feedback, Filters, Kind, Page, ThreadTurn
+from server.operate.rules import PREFIX, Held, Limit, Operator
+
+router = APIRouter(prefix=f"{PREFIX}/feedback", tags=["feedback desk"])
+
+
+class Browsing(Filters):
+    """Which opinions are wanted, and how many."""
+
+    limit: Limit = 50
+
+
+class Exclusion(BaseModel):
+    """Whether an opinion, or all of a person, may train."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    excluded: bool = Field(strict=True)
+    reason: str = Field("", max_length=1000)
+
+
+class TouchedOut(BaseModel):
+    """A version that learned from somebody."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    number: int
+    opinions: int
+    share: float = Field(description="Of all that the version learned from.")
+
+
+class Giver(BaseModel):
+    """Somebody who gives feedback, and the versions that learned from it."""
+
+    person_id: UUID
+    name: str | None
+    excluded: bool
+    versions: list[TouchedOut]
+
+
+@router.get("")
+async def browse(service: Held, caller: Operator, filters: Annotated[Browsing, Query()]) -> Page:
+    """Opinions or comparisons, newest first, with placeholders for what is private in them."""
+    own = privacy.load(service.settings.data_dir)
+    return await service.read(lambda session: desk.page(session, filters, filters.limit, own))
+
+
+@router.get("/export", response_class=StreamingResponse)
+async def export(service: Held, caller: Operator, filters: Annotated[Filters, Query()]) -> StreamingResponse:
+    """All that pass the filters, one JSON object a line, as the desk shows them."""
+    own = privacy.load(service.settings.data_dir)
+    await service.read(lambda session: desk.page(session, filters, 1, own))  # what is wrong is said before it begins
+    chosen = filters.model_dump(mode="json", exclude_none=True)
+    await service.writer.write(
+        lambda session: audit.record(session, caller.person_id, "feedback.export", "desk", **chosen)
+    )
+
+    def lines() -> Iterator[str]:
+        with service.database.read() as session:
+            for item in desk.everything(session, filters, own):
+                yield item.model_dump_json() + "\n"
+
+    named = {"Content-Disposition": 'attachment; filename="feedback.jsonl"'}
+    return StreamingResponse(lines(), media_type="application/x-ndjson", headers=named)
+
+
+@router.get("/people/{person_id}")
+async def show_person(person_id: UUID, service: Held, caller: Operator) -> Giver:
+    """Which versions learned from a person, and whether they still may."""
+    return await service.read(lambda session: _giver(session, person_id))
+
+
+@router.patch("/people/{person_id}")
+async def exclude_person(person_id: UUID, given: Exclusion, service: Held, caller: Operator) -> Giver:
+    """Keep everything of a person out of training, or let it in again; the answer says which versions they touched."""
+
+    def change(session: Session) -> Giver:
+        desk.exclude_person(session, caller.person_id, person_id, given.excluded, given.reason)
+        return _giver(session, person_id)
+
+    return await service.writer.write(change)
+
+
+@router.get("/{kind}/{item_id}/thread")
+async def read_thread(kind: Kind, item_id: UUID, service: Held, caller: Operator) -> dict[str, list[ThreadTurn]]:
+    """The conversation up to the reply, with placeholders for what is private in it."""
+    own = privacy.load(service.settings.data_dir)
+    return {"items": await service.read(lambda session: desk.thread(session, kind, item_id, own))}
+
+
+@router.patch("/{kind}/{item_id}")
+async def exclude(kind: Kind, item_id: UUID, given: Exclusion, service: Held, caller: Operator) -> Feedback:
+    """Keep an opinion out of training, or let it in again; the answer says which versions learned from it."""
+    own = privacy.load(service.settings.data_dir)
+
+    def change(session: Session) -> Feedback:
+        row = desk.exclude(session, caller.person_id, kind, item_id, given.excluded, given.reason)
+        return desk.shown(session, row, own)
+
+    return await service.writer.write(change)
+
+
+def _giver(session: Session, person_id: UUID) -> Giver:
+    person = desk.giver(session, person_id)
+    versions = [TouchedOut.model_validate(one) for one in desk.touched(session, person_id)]
+    return Giver(person_id=person_id, name=person.name, excluded=person.excluded, versions=versions)

@@ -1,0 +1,57 @@
+"""One reply under way: what it was asked, what it has made, and how much of that is durable."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from backtalk.engine.client import Chunk, Generation
+from backtalk.engine.sampling import Sampling
+from backtalk.template import Turn
+from server.events import FinishReason
+from server.ledger import Entry
+from server.log import Log
+
+
+@dataclass(eq=False, slots=True)
+class Running:
+    """One reply under way: its log, and what is not yet durable."""
+
+    entry: Entry
+    person_id: UUID
+    sampling: Sampling
+    prompt: list[int]
+    log: Log
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    stored: int = 0
+    """How many of `tokens` are durable."""
+    fresh: str = ""
+    """Text that is not yet durable. Tokens without text (half a character) wait for the next that has some."""
+    resumptions: int = 0
+    finish_reason: FinishReason | None = None
+    generation: Generation | None = None
+    task: asyncio.Task[None] | None = None
+    is_stopping: bool = False
+    turns: Sequence[Turn] = ()
+    """The conversation, for engines that take no tokens; nobody knows it any more after a restart."""
+
+    @property
+    def id(self) -> UUID:
+        """The reply's id."""
+        return self.entry.reply_id
+
+    def take(self, chunk: Chunk) -> None:
+        """Add what the engine has made."""
+        self.fresh += chunk.text
+        self.tokens += chunk.tokens
+        self.logprobs += chunk.logprobs
+        self.finish_reason = chunk.finish_reason
+
+    def stop(self) -> None:
+        """End it within a step."""
+        self.is_stopping = True
+        if self.generation is not None:
+            self.generation.cancel()
+        elif self.task is not None:
+            self.task.cancel()  # it waits for an engine or a version

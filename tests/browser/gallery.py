@@ -1,0 +1,56 @@
+"""A visitor who goes from state to state in one look, and judges each.
+
+Pictures are written only when they are asked for, so that they change when somebody wants them to and not with every
+run: `PICTURES=docs/images` writes those that the documentation shows, `LOOKS=/tmp/looks` every state in every look.
+"""
+
+import os
+from itertools import product
+from pathlib import Path
+
+from tests.browser.visitor import Visitor
+
+PICTURES, EVERYTHING = os.environ.get("PICTURES"), os.environ.get("LOOKS")
+DOCUMENTED = {
+    ("opinion", "light", "en", "desktop"): "chat.png",
+    ("markdown", "dark", "zh", "phone"): "chat-phone.png",
+    ("compare", "light", "en", "desktop"): "compare.png",
+    ("console", "light", "en", "desktop"): "console.png",
+    ("console-versions", "light", "en", "desktop"): "versions.png",
+    ("operate-overview", "light", "en", "desktop"): "operate-overview.png",
+    ("operate-preview", "light", "en", "desktop"): "operate-preview.png",
+    ("operate-feedback", "light", "en", "desktop"): "operate-feedback.png",
+    ("version-card", "light", "en", "desktop"): "operate-version.png",
+}
+EVERY = list(product(("light", "dark"), ("en", "zh"), ("desktop", "phone")))
+# Colours depend on the theme alone and widths on the device alone, so two looks tell what eight would.
+LOOKS = EVERY if EVERYTHING else [("light", "en", "desktop"), ("dark", "zh", "phone")]
+
+
+class Gallery:
+    """Takes a visitor in one look from state to state and judges each."""
+
+    def __init__(self, visitor: Visitor, look: tuple[str, str, str]) -> None:
+        self.visitor = visitor
+        self.look = look
+        self.ills: list[str] = []
+
+    @property
+    def is_phone(self) -> bool:
+        return self.look[2] == "phone"
+
+    def hang(self, name: str) -> None:
+        """Judge the page as it is, and keep a picture of it if pictures are wanted."""
+        self.visitor.until_drawn()
+        self.ills += [f"{name}: {ill}" for ill in self.visitor.ills()]
+        if self.visitor.overflow() > 0:
+            self.ills.append(f"{name}: the page is {self.visitor.overflow()} pixels too wide")
+        if EVERYTHING:
+            self._keep(Path(EVERYTHING) / ("-".join((name, *self.look)) + ".png"))
+        documented = DOCUMENTED.get((name, *self.look))
+        if PICTURES and documented:
+            self._keep(Path(PICTURES) / documented)
+
+    def _keep(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.visitor.page.screenshot(path=file, animations="disabled", caret="hide")

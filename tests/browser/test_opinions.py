@@ -1,0 +1,164 @@
+"""Opinions take two clicks, can be taken back, and reach the server exactly once."""
+
+import re
+from typing import Any
+from uuid import UUID
+
+import pytest
+from playwright.sync_api import Locator, expect
+from sqlmodel import col, select
+
+from backtalk.tables import Comparison, Opinion, OpinionHistory, Person
+from tests.browser.backtalk import Backtalk, Laid
+from tests.browser.visitor import Visit, Visitor
+
+
+@pytest.fixture
+def laid(guest: Visitor, backtalk: Backtalk) -> Laid:
+    """A conversation of the guest, open before them."""
+    laid = backtalk.lay(guest.me, ["What is the capital of France?", "Paris is the capital of Germany."])
+    guest.open(laid.path)
+    return laid
+
+
+def stored(backtalk: Backtalk, reply_id: UUID) -> dict[str, Any] | None:
+    """The opinion on a reply as the database has it."""
+    opinion = backtalk.read(lambda session: session.exec(select(Opinion).where(Opinion.message_id == reply_id)).first())
+    return None if opinion is None else opinion.model_dump()
+
+
+def strip(visitor: Visitor) -> Locator:
+    return visitor.page.get_by_role("region", name="Your opinion on this reply")
+
+
+def test_a_thumb_then_a_reason_scores_and_a_note(guest: Visitor, laid: Laid, backtalk: Backtalk) -> None:
+    guest.button("Bad reply").click()
+    strip(guest).get_by_role("button", name="Wrong", exact=True).click()
+    strip(guest).get_by_role("button", name="Too short").click()
+    strip(guest).get_by_role("button", name="Accuracy: 1 of 5").click()
+    strip(guest).get_by_role("button", name="Fluency: 5 of 5").click()
+    strip(guest).get_by_role("textbox", name="Note").fill("Paris is in France.")
+    strip(guest).get_by_role("textbox", name="Note").press("Enter")
+    expect(strip(guest).get_by_role("status")).to_have_text("Saved.")
+    opinion = stored(backtalk, laid.replies[0])
+    assert opinion is not None
+    assert (opinion["rating"], opinion["note"], opinion["withdrawn"]) == (-1, "Paris is in France.", False)
+    assert opinion["labels"] == {"accuracy": 1, "fluency": 5}
+    assert opinion["reasons"] == ["wrong", "too_short"]
+    guest.page.reload()
+    expect(guest.button("Bad reply")).to_have_attribute("aria-pressed", "true")
+    guest.button("Say more").click()
+    expect(strip(guest).get_by_role("button", name="Too short")).to_have_attribute("aria-pressed", "true")
+
+
+def test_the_same_thumb_again_takes_the_opinion_back(guest: Visitor, laid: Laid, backtalk: Backtalk) -> None:
+    guest.button("Good reply").click()
+    expect(strip(guest).get_by_role("status")).to_have_text("Saved.")
+    guest.button("Good reply").click()
+    expect(guest.button("Good reply")).to_have_attribute("aria-pressed", "false")
+    guest.until_stored()
+    opinion = stored(backtalk, laid.replies[0])
+    assert opinion is not None
+    assert opinion["withdrawn"]
+
+
+def test_a_rewrite_is_shown_as_ones_own_beside_the_reply(guest: Visitor, laid: Laid, backtalk: Backtalk) -> None:
+    guest.button("Write it better").click()
+    editor = guest.page.get_by_role("textbox", name="Your version of this reply")
+    expect(editor).to_have_value("Paris is the capital of Germany.")
+    editor.fill("Paris is the capital of France.")
+    expect(guest.page.locator("del")).to_have_text("Germany")
+    expect(guest.page.locator("ins")).to_have_text("France")
+    guest.button("Save your version").click()
+    expect(guest.button("Your version")).to_have_attribute("aria-pressed", "true")
+    expect(guest.replies.last).to_contain_text("capital of France")
+    guest.until_stored()
+    opinion = stored(backtalk, laid.replies[0])
+    assert opinion is not None
+    assert opinion["rewrite"] == "Paris is the capital of France."
+    assert backtalk.message(laid.replies[0]).content == "Paris is the capital of Germany."
+    guest.button("Reply").click()
+    expect(guest.replies.last).to_contain_text("capital of Germany")
+    guest.button("Write it better").click()
+    guest.button("Remove your version").click()
+    expect(guest.button("Your version")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("key", "verdict"), [("1", "left"), ("0", "tie"), ("9", "neither")])
+def test_two_answers_are_compared_with_one_key(
+    guest: Visitor, laid: Laid, backtalk: Backtalk, key: str, verdict: str
+) -> None:
+    other = backtalk.lay_beside(laid.replies[0], "Paris.")
+    guest.page.reload()
+    guest.button("Compare answers").click()
+    left = guest.page.get_by_role("region", name="Answer 1").locator("[dir=auto]").inner_text()
+    guest.page.keyboard.press(key)
+    expect(guest.page.get_by_role("group", name="May Backtalk learn from your opinions?")).to_be_visible()
+    whole = select(Comparison).where(col(Comparison.right_id).in_([other, laid.replies[0]]))
+    comparison = backtalk.read(lambda session: session.exec(whole).one())
+    assert comparison.verdict == verdict
+    assert backtalk.message(comparison.left_id).content == left
+
+
+def test_a_second_answer_is_written_to_be_compared(visit: Visit, backtalk: Backtalk) -> None:
+    guest = visit(backtalk.person(consent=True)).open()
+    guest.ask("Tell me a short story.")
+    guest.button("Compare answers").click()
+    expect(guest.page.get_by_role("region", name="Answer 2")).to_be_visible()
+    guest.page.keyboard.press("2")
+    expect(guest.page.get_by_role("dialog")).to_have_count(0)
+    expect(guest.replies.last.get_by_role("img", name=re.compile("of 2"))).to_be_visible()
+    mine = select(Comparison).where(Comparison.person_id == guest.me)
+    comparison = backtalk.read(lambda session: session.exec(mine).one())
+    assert comparison.verdict == "right"
+    assert guest.text_of(guest.replies.last) == " ".join(backtalk.message(comparison.right_id).content.split())
+
+
+def test_consent_is_asked_once_and_can_be_changed(guest: Visitor, laid: Laid, backtalk: Backtalk) -> None:
+    me = guest.me
+    guest.button("Good reply").click()
+    asked = guest.page.get_by_role("group", name="May Backtalk learn from your opinions?")
+    asked.get_by_role("button", name="Yes, learn from them").click()
+    expect(asked).to_have_count(0)
+    assert backtalk.read(lambda session: session.get_one(Person, me)).consent_train is True
+    guest.page.reload()
+    guest.button("Say more").click()
+    expect(strip(guest)).to_be_visible()
+    expect(asked).to_have_count(0)
+    guest.page.get_by_role("button", name="Account").click()
+    guest.page.get_by_role("menuitem", name="Settings").click()
+    guest.page.get_by_role("switch", name="Learn from my opinions").click()
+    expect(guest.page.get_by_role("switch", name="Learn from my opinions")).not_to_be_checked()
+    guest.page.keyboard.press("Escape")
+    assert backtalk.read(lambda session: session.get_one(Person, me)).consent_train is False
+
+
+def test_an_opinion_given_offline_is_sent_later_exactly_once(guest: Visitor, laid: Laid, backtalk: Backtalk) -> None:
+    guest.context.set_offline(True)
+    guest.button("Bad reply").click()
+    expect(strip(guest).get_by_role("status")).to_have_text("Kept here; sent as soon as the server is reachable.")
+    guest.context.set_offline(False)
+    expect(strip(guest).get_by_role("status")).to_have_text("Saved.")
+    opinion = stored(backtalk, laid.replies[0])
+    assert opinion is not None
+    assert (opinion["rating"], opinion["revision"]) == (-1, 1)
+    history = select(OpinionHistory).where(OpinionHistory.opinion_id == opinion["id"])
+    assert len(backtalk.read(lambda session: session.exec(history).all())) == 1
+
+
+def test_an_opinion_given_offline_outlives_the_page(visit: Visit, backtalk: Backtalk) -> None:
+    visitor = visit().open()
+    laid = backtalk.lay(visitor.me, ["Hello", "Hello!"])
+    visitor.open(laid.path)
+    visitor.context.set_offline(True)
+    visitor.button("Good reply").click()
+    expect(strip(visitor).get_by_role("status")).to_have_text("Kept here; sent as soon as the server is reachable.")
+    visitor.page.close()
+    visitor.context.set_offline(False)
+    assert stored(backtalk, laid.replies[0]) is None
+    visitor.page = visitor.context.new_page()
+    visitor.open()
+    visitor.until_stored()
+    opinion = stored(backtalk, laid.replies[0])
+    assert opinion is not None
+    assert (opinion["rating"], opinion["revision"]) == (1, 1)

@@ -1,0 +1,118 @@
+"""Accounts: signing up and in, language, appearance, taking one's data along, leaving for good."""
+
+import json
+import re
+from pathlib import Path
+from uuid import uuid4
+
+from playwright.sync_api import Locator, expect
+
+from backtalk.tables import Person
+from tests.browser.backtalk import Backtalk
+from tests.browser.visitor import Visit, Visitor
+
+PASSWORD = "a heron in the rain"
+
+
+def menu(visitor: Visitor) -> Locator:
+    """The account menu, opened."""
+    visitor.page.get_by_role("button", name=re.compile("^Account")).click()
+    return visitor.page.get_by_role("menu")
+
+
+def settings(visitor: Visitor) -> Locator:
+    """The settings, opened."""
+    menu(visitor).get_by_role("menuitem", name="Settings").click()
+    return visitor.page.get_by_role("dialog", name="Settings")
+
+
+def sign_up(visitor: Visitor) -> str:
+    """Become somebody with a name."""
+    name = f"wren {uuid4().hex[:8]}"
+    menu(visitor).get_by_role("menuitem", name="Sign up / Sign in").click()
+    visitor.page.get_by_role("textbox", name="Name").fill(name)
+    visitor.page.locator("input[type=password]").fill(PASSWORD)
+    visitor.page.get_by_role("dialog").get_by_role("button", name="Sign up", exact=True).click()
+    expect(visitor.page.get_by_role("dialog")).to_have_count(0)
+    return name
+
+
+def test_a_guest_who_signs_up_keeps_what_was_said(guest: Visitor, backtalk: Backtalk) -> None:
+    laid = backtalk.lay(guest.me, ["Will this stay?", "Yes."])
+    guest.open(laid.path)
+    name = sign_up(guest)
+    expect(guest.page.get_by_role("button", name=f"Account: {name}")).to_be_visible()
+    expect(guest.page.get_by_role("link", name="Will this stay?")).to_be_visible()
+
+
+def test_one_signs_out_and_in_again(guest: Visitor, backtalk: Backtalk) -> None:
+    backtalk.lay(guest.me, ["Mine alone?", "Yes."])
+    name = sign_up(guest)
+    menu(guest).get_by_role("menuitem", name="Sign out").click()
+    expect(guest.page.get_by_role("button", name="Account: Guest")).to_be_visible()
+    expect(guest.page.get_by_role("link", name="Mine alone?")).to_have_count(0)
+    menu(guest).get_by_role("menuitem", name="Sign up / Sign in").click()
+    guest.button("I have an account").click()
+    guest.page.get_by_role("textbox", name="Name").fill(name)
+    guest.page.locator("input[type=password]").fill("something else")
+    guest.page.get_by_role("dialog").get_by_role("button", name="Sign in", exact=True).click()
+    expect(guest.page.get_by_role("alert")).to_contain_text("do not fit together")
+    guest.page.locator("input[type=password]").fill(PASSWORD)
+    guest.page.get_by_role("dialog").get_by_role("button", name="Sign in", exact=True).click()
+    expect(guest.page.get_by_role("link", name="Mine alone?")).to_be_visible()
+
+
+def test_language_and_appearance_are_chosen_and_kept(guest: Visitor, backtalk: Backtalk) -> None:
+    me = guest.me
+    settings(guest).get_by_role("button", name="中文").click()
+    guest.page.get_by_role("dialog", name="设置").get_by_role("button", name="深色").click()
+    expect(guest.page.locator("html")).to_have_attribute("data-mantine-color-scheme", "dark")
+    guest.page.reload()
+    expect(guest.page.get_by_role("button", name="新对话")).to_be_visible()
+    expect(guest.page.locator("html")).to_have_attribute("data-mantine-color-scheme", "dark")
+    assert backtalk.read(lambda session: session.get_one(Person, me)).language == "zh"
+
+
+def test_the_appearance_follows_the_system_where_nobody_chose(visit: Visit) -> None:
+    expect(visit(theme="dark").open().page.locator("html")).to_have_attribute("data-mantine-color-scheme", "dark")
+    expect(visit(theme="light").open().page.locator("html")).to_have_attribute("data-mantine-color-scheme", "light")
+
+
+def test_ones_data_is_taken_along_as_a_file(guest: Visitor, backtalk: Backtalk, tmp_path: Path) -> None:
+    backtalk.lay(guest.me, ["Remember this.", "I will."])
+    with guest.page.expect_download() as download:
+        settings(guest).get_by_role("link", name="Export my data").click()
+    file = tmp_path / "mine.json"
+    download.value.save_as(file)
+    kept = json.loads(file.read_text())
+    assert [turn["content"] for turn in kept["conversations"][0]["messages"]] == ["Remember this.", "I will."]
+
+
+def test_whoever_erases_themselves_is_gone(guest: Visitor, backtalk: Backtalk) -> None:
+    me = guest.me
+    laid = backtalk.lay(me, ["Forget this.", "I will."])
+    guest.open(laid.path)
+    settings(guest).get_by_role("button", name="Erase me").click()
+    guest.page.get_by_role("dialog").get_by_role("button", name="Erase me").click()
+    expect(guest.page.get_by_role("heading", name="Talk, then talk back.")).to_be_visible()
+    expect(guest.page.get_by_text("Your conversations will be kept here.")).to_be_visible()
+    assert backtalk.read(lambda session: session.get(Person, me)) is None
+
+
+def test_ones_other_sessions_are_seen_and_ended(visit: Visit, backtalk: Backtalk) -> None:
+    me = backtalk.person()
+    here, there = visit(me).open(), visit(me).open()
+    listed = settings(here).get_by_role("listitem")
+    expect(listed).to_have_count(2)
+    expect(listed.filter(has_text="This browser")).to_have_count(1)
+    listed.get_by_role("button", name="Sign out").click()
+    expect(listed).to_have_count(1)
+    expect(there.page.get_by_role("button", name="Account: Guest")).to_be_visible()
+
+
+def test_where_guests_are_not_let_in_one_is_asked_to_sign_in(visit: Visit, backtalk: Backtalk) -> None:
+    with backtalk.beside(BACKTALK_SIGNUP="closed") as home:
+        visitor = visit(home=home).open()
+        expect(visitor.page.get_by_role("dialog", name="Sign in")).to_be_visible()
+        visitor.page.keyboard.press("Escape")
+        expect(visitor.page.get_by_role("dialog", name="Sign in")).to_be_visible()

@@ -1,0 +1,102 @@
+"""Reward profiles and the feedback desk in the console: a profile changes and is tried, a person is kept out."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+from sqlmodel import select
+
+from backtalk import announcements, profiles
+from backtalk.tables import Opinion, Person, RewardProfile, Schedule, Slot, now
+from tests.browser.backtalk import Backtalk
+from tests.browser.gallery import Gallery
+from tests.browser.visitor import Visit, Visitor
+
+
+@pytest.fixture
+def operator(visit: Visit, backtalk: Backtalk) -> Visitor:
+    backtalk.lay_opinions(people=6, each=8)
+    return visit(backtalk.person("operator")).open("/operate/rewards")
+
+
+def test_a_profile_is_changed_and_previewed_before_it_trains(operator: Visitor, backtalk: Backtalk) -> None:
+    page = operator.page
+    page.get_by_role("button", name="New profile").first.click()
+    page.get_by_role("dialog").get_by_role("textbox", name="Name").fill("curt")
+    page.get_by_role("dialog").get_by_role("button", name="Add").click()
+    panel = page.get_by_role("region", name="curt")
+    panel.get_by_role("slider", name="Brevity").focus()
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    panel.get_by_role("textbox", name="Name of the rule").fill("calm")
+    panel.get_by_role("textbox", name="What it says").fill("-exclamations")
+    panel.get_by_role("button", name="Add a rule").click()
+    expect(panel.get_by_role("slider", name="calm")).to_be_visible()
+    panel.get_by_role("button", name="Preview", exact=True).click()
+    expect(panel.get_by_text("This profile would choose").first).to_be_visible()
+    assert backtalk.read(lambda session: session.get_one(RewardProfile, "curt")).revision == 1, "nothing is kept yet"
+    panel.get_by_role("button", name="Save and activate").click()
+    expect(panel.get_by_text("revision 2")).to_be_visible()
+    stored = backtalk.read(lambda session: session.get_one(RewardProfile, "curt"))
+    assert (stored.active, stored.rules) == (True, {"calm": "-exclamations"})
+    assert stored.weights["brevity"] == pytest.approx(0.3) and stored.weights["calm"] == 1
+
+
+def test_a_person_is_kept_out_of_training(operator: Visitor, backtalk: Backtalk) -> None:
+    page = operator.open("/operate/feedback").page
+    card = page.get_by_role("article").first
+    card.get_by_text("The conversation").click()
+    expect(card.get_by_text("What is").last).to_be_visible()
+    card.get_by_role("link").first.click()
+    page.get_by_role("button", name="Exclude this person").click()
+    page.get_by_role("dialog").get_by_role("textbox").fill("clicks at random")
+    page.get_by_role("dialog").get_by_role("button", name="Exclude this person").click()
+    expect(page.get_by_role("button", name="Let this person train again")).to_be_visible()
+    (excluded,) = backtalk.read(lambda session: session.exec(select(Person).where(Person.excluded)).all())
+    given = backtalk.read(lambda session: session.exec(select(Opinion).where(Opinion.person_id == excluded.id)).all())
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export these").click()
+    lines = download.value.path().read_text().splitlines()
+    assert len(lines) == len(given) and all('"person_excluded":true' in line for line in lines)
+
+
+def test_the_pages_that_decide_what_is_learned_look_right(gallery: Gallery, backtalk: Backtalk) -> None:
+    backtalk.lay_opinions(people=6, each=8)
+    happened(backtalk)
+    visitor, page = gallery.visitor, gallery.visitor.page
+    visitor.become(backtalk.sign_in(backtalk.person("operator", language=gallery.look[1])))
+    visitor.open("/operate")
+    expect(page.get_by_role("list").filter(has_text="nightly")).to_be_visible()
+    gallery.hang("operate-overview")
+    visitor.open("/operate/rewards")
+    panel = page.get_by_role("region").filter(has=page.get_by_role("slider")).first
+    expect(panel).to_be_visible()
+    gallery.hang("operate-rewards")
+    preview = panel.get_by_role("button").last
+    preview.click()
+    expect(panel.locator("[aria-live] li").first).to_be_visible()
+    preview.scroll_into_view_if_needed()
+    gallery.hang("operate-preview")
+    visitor.open("/operate/feedback")
+    card = page.get_by_role("article").first
+    card.locator("summary").click()
+    card.get_by_role("link").first.click()
+    expect(page.get_by_role("region").first).to_be_visible()
+    gallery.hang("operate-feedback")
+
+
+def happened(backtalk: Backtalk) -> None:
+    """A profile that counts something of everything, and a night with something to tell."""
+    content: dict[str, Any] = {
+        "weights": {"preference": 1.0, "accuracy": 0.5, "brevity": 0.4, "humorous": -0.2, "calm": 0.3},
+        "rules": {"calm": "-exclamations", "fillers": ["well", "um"]},
+    }
+    with backtalk.database.write() as session:
+        profiles.put(session, "test", "calm and correct", content["weights"], {}, True, content["rules"])
+        schedule = session.exec(select(Schedule).where(Schedule.name == "nightly")).first()
+        if schedule is None:
+            schedule = Schedule(name="nightly", cron="0 3 * * *")
+            session.add(schedule)
+            session.flush()
+            session.add(Slot(schedule_id=schedule.id, planned_at=now(), missed="3 new opinions, 50 wanted"))
+            announcements.announce(session, "promoted", policy=3)

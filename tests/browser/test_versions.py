@@ -1,0 +1,86 @@
+"""Versions in the console: their lineage, what lies behind each, and two of them side by side."""
+
+import contextlib
+from uuid import UUID, uuid4
+
+import pytest
+from playwright.sync_api import Locator, Page, TimeoutError, expect
+
+from backtalk import people
+from backtalk.tables import Policy, Run, RunItem, now
+from tests.browser.backtalk import Backtalk
+from tests.browser.conftest import ENDLESS
+from tests.browser.gallery import Gallery
+
+TURNED_DOWN = "the candidate is not surely liked more on held-out questions: gain 0.004 (-0.011 to 0.019)"
+REPORT = {"gate": {"gain": {"value": 0.061, "low": 0.028, "high": 0.097}, "kl": 1.32}}
+
+
+@pytest.fixture
+def rejected(backtalk: Backtalk) -> UUID:
+    """A run that led nowhere; the scripted version is what another one made of three opinions of one and one of two."""
+    version = backtalk.saying_version(ENDLESS)
+    with backtalk.database.write() as session:
+        teachers = [people.add(session, f"{name} of the ferry {uuid4().hex[:4]}", "user") for name in ("Ada", "Bo")]
+        made, turned_down = (
+            Run(state=state, stage="gate", from_version=0, to_version=to, error=error, report=REPORT, ended_at=now())
+            for state, to, error in (("promoted", version, None), ("rejected", None, TURNED_DOWN))
+        )
+        made.counts, made.snapshot_digest = {"people": 2, "opinions": 4, "liked": 3, "disliked": 1}, "4c1d" * 16
+        session.add_all([made, turned_down])
+        session.flush()
+        for teacher, given in zip(teachers, (3, 1), strict=True):
+            for _ in range(given):
+                item = RunItem(run_id=made.id, kind="opinion", item_id=uuid4(), person_id=teacher.id, digest="")
+                session.add(item)
+        policy = session.get_one(Policy, version)
+        policy.run_id, policy.parent, policy.report = made.id, 0, REPORT
+        session.add(policy)
+        return turned_down.id
+
+
+def test_a_version_opens_and_two_answer_the_same_questions(
+    gallery: Gallery, backtalk: Backtalk, rejected: UUID
+) -> None:
+    version = backtalk.saying_version(ENDLESS)
+    visitor, page = gallery.visitor, gallery.visitor.page
+    visitor.become(backtalk.sign_in(backtalk.person("operator", language=gallery.look[1])))
+    visitor.open("/operate/versions")
+    card = page.locator(f"#v{version}")
+    card.locator("summary").last.click()
+    teachers = card.get_by_role("list").filter(has_text="of the ferry")
+    expect(teachers.get_by_role("listitem").first).to_contain_text("Ada of the ferry")
+    expect(teachers.get_by_role("listitem").first).to_contain_text("75")
+    card.scroll_into_view_if_needed()
+    gallery.hang("version-card")
+
+    form = page.locator("form").filter(has=page.locator("textarea"))
+    form.locator("textarea").fill("What is the capital of Peru?\nHow do I boil an egg?")
+    choose(page, form.get_by_role("combobox").first, "v0 ·")
+    choose(page, form.get_by_role("combobox").last, f"v{version} ·")
+    form.get_by_role("button").click()
+    asked = page.get_by_role("list").filter(has_text="What is the capital of Peru?").last
+    expect(asked).to_contain_text("How do I boil an egg?")
+    expect(asked.get_by_text(ENDLESS * 8)).to_have_count(2)
+    asked.scroll_into_view_if_needed()
+    gallery.hang("version-compare")
+
+    stub = page.locator(f"a[href='/operate/runs/{rejected}']")
+    assert TURNED_DOWN in (stub.get_attribute("aria-label") or "")
+    stub.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/operate/runs/{rejected}")
+    expect(page.get_by_text(TURNED_DOWN)).to_be_visible()
+
+
+def choose(page: Page, box: Locator, words: str) -> None:
+    """Choose from a box whose list closes whenever the page moves below it, as pages do that hear what happens."""
+    for _ in range(20):
+        if box.input_value().startswith(words):
+            return
+        box.evaluate("it => it.scrollIntoView({ block: 'center' })")
+        box.click()
+        with contextlib.suppress(TimeoutError):
+            page.get_by_role("option").filter(has_text=words).click(timeout=4000)
+        page.keyboard.press("Escape")
+    raise AssertionError(f"{words!r} cannot be chosen")

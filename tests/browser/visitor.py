@@ -1,0 +1,151 @@
+"""Somebody with a browser of their own, and what they can do on the page."""
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Request, expect
+
+from server import access
+
+AXE = Path(__file__).parents[2] / "client" / "node_modules" / "axe-core" / "axe.min.js"
+# What the browser itself says of a lost connection or a refusal; the page's own words are what tests look at.
+NETWORK = ("Failed to load resource", "WebSocket connection to")
+
+
+class Visitor:
+    """A browser context with one page; what goes wrong unseen on any of its pages is kept for the end of the test."""
+
+    def __init__(self, context: BrowserContext, home: str) -> None:
+        self.context = context
+        self.home = home
+        self.faults: list[str] = []
+        """Uncaught errors, and what the console complained of."""
+        self.foreign: list[str] = []
+        """Addresses of other hosts that a page asked for."""
+        context.on("weberror", lambda error: self.faults.append(f"{error.error}"))
+        context.on("console", self._listen)
+        context.on("request", self._watch)
+        self.page = context.new_page()
+
+    @classmethod
+    def beside(cls, visitor: "Visitor") -> "Visitor":
+        """The same person in a second tab."""
+        return cls(visitor.context, visitor.home)
+
+    def become(self, secret: str) -> None:
+        """Take over a session: the secret of its cookie."""
+        self.context.add_cookies([{"name": access.COOKIE, "value": secret, "url": self.home}])
+
+    # Going somewhere
+
+    def open(self, path: str = "/") -> "Visitor":
+        """Go to a page of Backtalk, and wait until it has drawn something."""
+        self.page.goto(self.home + path)
+        expect(self.page.locator("main").first).to_be_visible()
+        return self
+
+    @property
+    def me(self) -> UUID:
+        """Who the server thinks this is."""
+        id: str = self.page.evaluate("fetch('/api/me').then((it) => it.json()).then((it) => it.id)")
+        return UUID(id)
+
+    @property
+    def conversation(self) -> str:
+        """Id of the conversation in the address."""
+        self.page.wait_for_url("**/c/*")
+        return urlsplit(self.page.url).path.removeprefix("/c/")
+
+    # Chatting
+
+    @property
+    def composer(self) -> Locator:
+        return self.page.get_by_role("textbox", name="Message", exact=True)
+
+    @property
+    def replies(self) -> Locator:
+        """All replies on the page."""
+        return self.page.get_by_role("article").filter(has=self.page.get_by_role("heading", name="Backtalk replied:"))
+
+    @property
+    def questions(self) -> Locator:
+        """All questions on the page."""
+        return self.page.get_by_role("article").filter(has=self.page.get_by_role("heading", name="You said:"))
+
+    def say(self, text: str) -> None:
+        """Type and press Enter."""
+        self.composer.fill(text)
+        self.composer.press("Enter")
+
+    def ask(self, text: str) -> str:
+        """Say something and wait for the whole reply; returns it."""
+        before = self.replies.count()
+        self.say(text)
+        expect(self.replies).to_have_count(before + 1)
+        return self.written()
+
+    def written(self) -> str:
+        """The last reply, once it has ended."""
+        last = self.replies.last
+        expect(last.get_by_role("button", name="Another answer")).to_be_visible()
+        return self.text_of(last)
+
+    @staticmethod
+    def text_of(reply: Locator) -> str:
+        """What a reply says, without the buttons around it."""
+        return reply.locator("[dir=auto]").first.inner_text()
+
+    def until_stored(self) -> None:
+        """Wait until the server has every opinion that was given on this page."""
+        waiting = "localStorage.getItem('backtalk.opinions') !== null"
+        while self.page.evaluate(waiting):
+            self.page.wait_for_timeout(20)
+
+    # Looking
+
+    def button(self, name: str) -> Locator:
+        """The button of exactly this name."""
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def until_drawn(self) -> None:
+        """Wait until the page shows what it last decided to."""
+        self.page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+
+    def ills(self) -> list[str]:
+        """What axe finds serious on the page as it is."""
+        if not self.page.evaluate("() => 'axe' in window"):
+            self.page.evaluate(AXE.read_text())  # not a script element: the page's policy would refuse it, rightly
+        found = self.page.evaluate(
+            """async () => {
+                const { violations } = await axe.run(document, { resultTypes: ['violations'] })
+                return violations
+                    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+                    .flatMap(({ nodes }) => nodes.map(({ html, failureSummary }) => `${failureSummary} in ${html}`))
+            }"""
+        )
+        return [str(ill) for ill in found]
+
+    def overflow(self) -> int:
+        """Pixels by which the page is wider than the window."""
+        wider: int = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        return wider
+
+    # Ends
+
+    def leave(self) -> None:
+        """Close the browser."""
+        self.context.close()
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not message.text.startswith(NETWORK):
+            self.faults.append(f"console: {message.text}")
+
+    def _watch(self, request: Request) -> None:
+        address = urlsplit(request.url)
+        if address.scheme in ("http", "https", "ws", "wss") and address.netloc != urlsplit(self.home).netloc:
+            self.foreign.append(request.url)
+
+
+Visit = Callable[..., Visitor]

@@ -1,0 +1,76 @@
+"""The feedback desk and the reward profiles from the command line."""
+
+import json
+from pathlib import Path
+from uuid import UUID
+
+from sqlmodel import select
+
+from backtalk.database import Database
+from backtalk.settings import Settings
+from backtalk.tables import Opinion, Person
+from tests.cli.conftest import Command
+
+Laid = tuple[Settings, Database]
+
+
+def lay(backtalk: Command, tmp_path: Path) -> None:
+    """Two people and what they said of replies with an address in them."""
+    rows = [
+        {
+            "person_id": f"person {number % 2}",
+            "prompt": [{"role": "user", "content": f"What is {number} + {number}?"}],
+            "reply": f"Well, {number + number}! Ask ada@example.org.",
+            "rating": 1 if number % 3 else -1,
+        }
+        for number in range(24)
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert backtalk("feedback", "import", "--format", "ledger", tmp_path / "rows.jsonl").code == 0
+
+
+def test_feedback_is_listed_read_and_kept_out(backtalk: Command, laid: Laid, tmp_path: Path) -> None:
+    lay(backtalk, tmp_path)
+    rows = backtalk("feedback", "list", "--rating", -1, "--json").json
+    assert len(rows) == 8 and all("[mail 1]" in row["reply"] for row in rows)
+    assert backtalk("feedback", "list", "--since", "2100-01-01").out.startswith("no feedback")
+    assert backtalk("feedback", "list", "--rating", 3).code == 2
+    thread = backtalk("feedback", "show", rows[0]["id"], "--json").json
+    assert [turn["role"] for turn in thread] == ["user", "assistant"]
+    assert "learned from it: none" in backtalk("feedback", "exclude", rows[0]["id"], "--reason", "odd").out
+    with laid[1].read() as session:
+        assert session.get_one(Opinion, UUID(rows[0]["id"])).excluded
+    assert [row["id"] for row in backtalk("feedback", "list", "--excluded", "--json").json] == [rows[0]["id"]]
+    person = rows[0]["person_id"]
+    assert backtalk("feedback", "exclude", "--person", person, "--json").json == {"excluded": True, "versions": []}
+    with laid[1].read() as session:
+        assert [str(one) for one in session.exec(select(Person.id).where(Person.excluded)).all()] == [person]
+    assert backtalk("feedback", "include", "--person", person).code == 0
+    assert backtalk("feedback", "exclude").code == 2
+    assert "no person" in backtalk("feedback", "exclude", "--person", "nobody").err
+    assert "no opinion" in backtalk("feedback", "show", person).err
+    assert backtalk("feedback", "delays").out.startswith("no version has learned")
+
+
+def test_a_profile_is_made_checked_changed_and_removed(backtalk: Command, laid: Laid, tmp_path: Path) -> None:
+    lay(backtalk, tmp_path)
+    made = backtalk(
+        *("reward", "set", "calm", "--rule", "calm=-exclamations", "--weight", "calm=0.5"),
+        *("--words", "fillers=well, um", "--weight", "fillers=-1", "--limit", "maximum_kl=2", "--activate", "--json"),
+    ).json
+    assert made["weights"] == {"preference": 1.0, "calm": 0.5, "fillers": -1.0}
+    assert made["rules"] == {"calm": "-exclamations", "fillers": ["well", "um"]} and made["active"] is True
+    assert backtalk("reward", "set", "calm", "--weight", "brevity=0.2", "--json").json["revision"] == 2
+    history = backtalk("reward", "show", "calm", "--history", "--json").json["history"]
+    assert [row["revision"] for row in history] == [2, 1] and "brevity" not in history[1]["weights"]
+    checked = backtalk("reward", "check", "calm", "--json").json
+    assert checked["replies"] == 24 and checked["missing"] == []
+    assert checked["validation"]["preference"]["people"] == 2
+    assert "preference: auc" in backtalk("reward", "check", "calm").out
+    for wrong in ("calm=__import__('os')", "calm=words.real"):
+        refused = backtalk("reward", "set", "calm", "--rule", wrong)
+        assert refused.code == 1 and "not for rules" in refused.err
+    assert backtalk("reward", "set", "calm", "--weight", "calm").code == 2
+    assert "calm" in backtalk("reward", "list").out
+    assert backtalk("reward", "remove", "calm").code == 0
+    assert "no reward profile" in backtalk("reward", "show", "calm").err

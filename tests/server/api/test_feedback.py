@@ -1,0 +1,300 @@
+"""Opinions and comparisons: kept once, changed by the last word, never given on what is not one's own."""
+
+from uuid import UUID, uuid4
+
+import httpx2
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlmodel import col, select
+
+from backtalk.opinions import ASPECTS, REASONS
+from backtalk.tables import Comparison, Json, Opinion, OpinionHistory, Policy, Run, RunItem, now
+from tests.server.api.conftest import Home, Somebody
+
+EMPTY: Json = {"rating": None, "rewrite": None, "labels": {}, "reasons": [], "note": None}
+
+
+def refused(response: httpx2.Response, status: int, code: str, words: str) -> None:
+    assert response.status_code == status, response.text
+    error = response.json()["error"]
+    assert error["code"] == code
+    assert words in error["message"], error["message"]
+
+
+def content(opinion: Json) -> Json:
+    return {name: opinion[name] for name in EMPTY}
+
+
+def give(person: Somebody, reply_id: UUID, opinion: Json) -> httpx2.Response:
+    return person.put(f"/api/messages/{reply_id}/feedback", json=opinion)
+
+
+def test_an_opinion_is_stored_as_it_was_given(home: Home) -> None:
+    person = home.person()
+    reply_id = home.reply(person)
+    opinion = {
+        "rating": -1,
+        "rewrite": "Paris, of course. 巴黎。",
+        "labels": {"quality": 2, "fluency": 5},
+        "reasons": ["too_short", "wrong"],
+        "note": "hm",
+    }
+    stored = give(person, reply_id, opinion)
+    assert stored.status_code == 200
+    assert stored.json()["revision"] == 1 and stored.json()["message_id"] == str(reply_id)
+    assert content(stored.json()) == {**opinion, "reasons": ["wrong", "too_short"]}
+    assert person.get(f"/api/messages/{reply_id}/feedback").json() == stored.json()
+
+
+def test_the_same_opinion_twice_is_one_opinion(home: Home) -> None:
+    person = home.person()
+    reply_id = home.reply(person)
+    first = give(person, reply_id, {"rating": 1, "reasons": ["clear", "correct"]}).json()
+    again = give(person, reply_id, {"rating": 1, "reasons": ["correct", "clear", "clear"]}).json()
+    assert again == first
+
+
+def test_a_new_opinion_replaces_the_old_one_and_the_history_keeps_both(home: Home) -> None:
+    person = home.person()
+    reply_id = home.reply(person)
+    give(person, reply_id, {"rating": 1, "note": "good"})
+    changed = give(person, reply_id, {"rating": -1}).json()
+    assert changed["revision"] == 2 and content(changed) == {**EMPTY, "rating": -1}
+    with home.database.read() as session:
+        opinion = session.exec(select(Opinion).where(Opinion.message_id == reply_id)).one()
+        states = session.exec(select(OpinionHistory).where(OpinionHistory.opinion_id == opinion.id)).all()
+    assert [(state.revision, state.content["rating"], state.content["note"]) for state in states] == [
+        (1, 1, "good"),
+        (2, -1, None),
+    ]
+
+
+def test_a_withdrawn_opinion_is_gone_but_not_forgotten(home: Home) -> None:
+    person = home.person()
+    reply_id = home.reply(person)
+    path = f"/api/messages/{reply_id}/feedback"
+    give(person, reply_id, {"rating": 1})
+    first, second = person.delete(path), person.delete(path)
+    assert first.status_code == 200 and first.json()["withdrawn"] is True and first.json()["revision"] == 2
+    assert second.json() == first.json()
+    refused(person.get(path), 404, "not_found", "no opinion")
+    back = give(person, reply_id, {"rating": 1}).json()
+    assert back["revision"] == 3 and back["withdrawn"] is False
+
+
+def test_where_no_opinion_was_given_there_is_none_to_show_or_withdraw(home: Home) -> None:
+    person = home.person()
+    path = f"/api/messages/{home.reply(person)}/feedback"
+    refused(person.get(path), 404, "not_found", "no opinion")
+    refused(person.delete(path), 404, "not_found", "no opinion")
+
+
+@pytest.mark.parametrize(
+    ("opinion", "words"),
+    [
+        ({"rating": 0}, "1 or -1"),
+        ({"rating": 2}, "1 or -1"),
+        ({"rating": True}, "whole number"),
+        ({"rating": 1.0}, "whole number"),
+        ({"rating": "1"}, "whole number"),
+        ({"rewrite": " \n"}, "rewrite is empty"),
+        ({"rewrite": "x" * (32 * 1024 + 1)}, "32769 bytes; at most 32768"),
+        ({"rewrite": "语" * 11_000}, "33000 bytes"),
+        ({"rewrite": "a\0b"}, "U+0000"),
+        ({"note": "n" * 5000}, "at most 4096"),
+        ({"labels": {"beauty": 3}}, "known are quality, fluency, accuracy"),
+        ({"labels": {"quality": 0}}, "expected 1 to 5"),
+        ({"labels": {"quality": 6}}, "expected 1 to 5"),
+        ({"labels": {"quality": 2.5}}, "whole number"),
+        ({"labels": {"quality": True}}, "whole number"),
+        ({"reasons": ["because"]}, "known are correct, clear"),
+        ({"reasons": "wrong"}, "reasons"),
+        ({"mood": "sunny"}, "mood"),
+        ([], "dictionary"),
+    ],
+)
+def test_what_is_wrong_with_an_opinion_is_said(home: Home, opinion: Json, words: str) -> None:
+    person = home.person()
+    reply_id = home.reply(person)
+    refused(give(person, reply_id, opinion), 422, "bad_request", words)
+    assert person.get(f"/api/messages/{reply_id}/feedback").status_code == 404
+
+
+def test_half_a_character_is_refused_and_not_stored(home: Home) -> None:
+    person = home.person()
+    response = person.put(
+        f"/api/messages/{home.reply(person)}/feedback",
+        content=b'{"rewrite": "\\ud800"}',
+        headers={"Content-Type": "application/json"},
+    )
+    assert response.status_code == 422 and response.json()["error"]["code"] == "bad_request"
+
+
+def test_limits_hold_to_the_byte(home: Home) -> None:
+    person = home.person()
+    assert give(person, home.reply(person), {"rewrite": "x" * 32 * 1024}).status_code == 200
+
+
+def test_a_rewrite_must_differ_from_the_reply(home: Home) -> None:
+    person = home.person()
+    refused(
+        give(person, home.reply(person, "Paris."), {"rewrite": " Paris. "}), 400, "bad_request", "same as the reply"
+    )
+
+
+def test_a_reply_still_being_written_takes_no_opinion_yet(home: Home) -> None:
+    person = home.person()
+    reply_id = home.reply(person, "", state="streaming")
+    refused(give(person, reply_id, {"rating": 1}), 409, "conflict", "still being written")
+
+
+def test_a_question_takes_no_opinion(home: Home) -> None:
+    person = home.person()
+    reply_id = home.reply(person)
+    turns = person.get("/api/me/export").json()["conversations"][0]["messages"]
+    question_id = next(UUID(turn["id"]) for turn in turns if turn["id"] != str(reply_id))
+    refused(give(person, question_id, {"rating": 1}), 400, "bad_request", "question")
+
+
+def test_somebody_elses_reply_looks_like_one_that_is_not_there(home: Home) -> None:
+    reply_id = home.reply(home.person())
+    for curious in (home.person(), home.person("rater"), home.person("admin")):
+        other, missing = give(curious, reply_id, {"rating": 1}), give(curious, uuid4(), {"rating": 1})
+        refused(other, 404, "not_found", "no such reply")
+        assert other.json() == missing.json()
+
+
+def test_the_61st_opinion_in_a_minute_is_refused_with_the_number(home: Home) -> None:
+    person = home.person()
+    reply_id = home.reply(person)
+    for _ in range(60):
+        assert give(person, reply_id, {"rating": 1}).status_code == 200
+    refused(give(person, reply_id, {"rating": 1}), 429, "rate_limited", "at most 60 opinions a minute")
+
+
+texts = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
+judgements = st.fixed_dictionaries(
+    {},
+    optional={
+        "rating": st.sampled_from([1, -1, None]),
+        "rewrite": texts.filter(lambda text: text is None or text.strip() not in ("", "Paris.")),
+        "labels": st.dictionaries(st.sampled_from([one.name for one in ASPECTS]), st.integers(1, 5)),
+        "reasons": st.lists(st.sampled_from([one.id for one in REASONS]), max_size=4),
+        "note": texts,
+    },
+)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(words=st.lists(judgements | st.just("withdraw"), min_size=1, max_size=5), repeats=st.integers(1, 2))
+def test_whatever_is_said_the_last_word_stands_and_repeats_change_nothing(
+    home: Home, words: list[Json | str], repeats: int
+) -> None:
+    """Upserts are idempotent: a sequence with every word repeated ends like the sequence itself."""
+    person = home.person()
+    reply_id = home.reply(person)
+    path = f"/api/messages/{reply_id}/feedback"
+    before: Json | None = None
+    revision = 0
+    for word in words:
+        if word == "withdraw":
+            answers = [person.delete(path) for _ in range(repeats + 1)]
+            if before is None and revision == 0:
+                assert {answer.status_code for answer in answers} == {404}
+                continue
+            revision += before is not None
+            before = None
+        else:
+            assert isinstance(word, dict)
+            answers = [give(person, reply_id, word) for _ in range(repeats + 1)]
+            now_stands = content(answers[-1].json())
+            revision += now_stands != before
+            before = now_stands
+        assert [answer.status_code for answer in answers] == [200] * (repeats + 1)
+        assert {answer.json()["revision"] for answer in answers} == {revision}
+    shown = person.get(path)
+    assert (content(shown.json()) if shown.status_code == 200 else None) == before
+    with home.database.read() as session:
+        kept = session.exec(
+            select(OpinionHistory.revision)
+            .join(Opinion, col(Opinion.id) == col(OpinionHistory.opinion_id))
+            .where(Opinion.message_id == reply_id)
+            .order_by(col(OpinionHistory.revision))
+        ).all()
+    assert list(kept) == list(range(1, revision + 1))
+
+
+def test_a_comparison_is_stored_once_for_its_key(home: Home) -> None:
+    person = home.person()
+    left = home.reply(person, "Lyon.")
+    right = home.reply(person, "Paris.", beside=left)
+    body = {"key": "k1", "left_id": str(left), "right_id": str(right), "verdict": "right"}
+    first, again = person.post("/api/comparisons", json=body), person.post("/api/comparisons", json=body)
+    assert first.status_code == 200 and first.json() == again.json()
+    refused(person.post("/api/comparisons", json={**body, "verdict": "tie"}), 409, "conflict", "another comparison")
+    with home.database.read() as session:
+        assert len(session.exec(select(Comparison).where(Comparison.person_id == person.id)).all()) == 1
+    other = home.person()
+    theirs = home.reply(other, "Lyon.")
+    body = {"key": "k1", "left_id": str(theirs), "right_id": str(home.reply(other, beside=theirs)), "verdict": "tie"}
+    assert other.post("/api/comparisons", json=body).status_code == 200, "a key is unique for one person only"
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "words"),
+    [
+        ({"verdict": "both"}, 422, "verdict"),
+        ({"key": ""}, 422, "key"),
+        ({"key": "k" * 129}, 422, "key"),
+        ({"left_id": "x"}, 422, "left_id"),
+        ({"extra": 1}, 422, "extra"),
+        ({"left_id": str(uuid4())}, 404, "no such reply"),
+        ({"right_id": None}, 422, "right_id"),
+    ],
+)
+def test_what_is_wrong_with_a_comparison_is_said(home: Home, change: Json, status: int, words: str) -> None:
+    person = home.person()
+    left = home.reply(person)
+    body = {"key": "k", "left_id": str(left), "right_id": str(home.reply(person, beside=left)), "verdict": "left"}
+    response = person.post("/api/comparisons", json={**body, **change})
+    refused(response, status, "not_found" if status == 404 else "bad_request", words)
+
+
+def test_only_different_replies_to_one_question_of_ones_own_can_be_compared(home: Home) -> None:
+    person = home.person()
+    left, elsewhere, theirs = home.reply(person), home.reply(person), home.reply(home.person())
+    later = home.reply(person, below=left)
+    running = home.reply(person, "", beside=left, state="streaming")
+    for right, status, code, words in (
+        (left, 400, "bad_request", "different replies"),
+        (elsewhere, 400, "bad_request", "same question"),
+        (later, 400, "bad_request", "same question"),
+        (theirs, 404, "not_found", "no such reply"),
+        (running, 409, "conflict", "still being written"),
+    ):
+        body = {"key": str(right), "left_id": str(left), "right_id": str(right), "verdict": "left"}
+        refused(person.post("/api/comparisons", json=body), status, code, words)
+
+
+def test_a_receipt_names_the_versions_that_learned_from_an_opinion(home: Home) -> None:
+    person = home.person(consent=True)
+    learned, waiting = home.reply(person), home.reply(person)
+    give(person, learned, {"rating": 1})
+    give(person, waiting, {"rating": -1})
+    with home.database.write() as session:
+        opinion = session.exec(select(Opinion).where(Opinion.message_id == learned)).one()
+        for number, state in ((7, "promoted"), (8, "rejected")):
+            run = Run(state=state, to_version=number)
+            session.add(run)
+            session.flush()
+            session.add(Policy(number=number, run_id=run.id, state="retired", directory="", digest="", live_at=now()))
+            session.add(RunItem(run_id=run.id, kind="opinion", item_id=opinion.id, person_id=person.id, digest=""))
+    receipts = {one["message_id"]: one for one in person.get("/api/me/receipts").json()["items"]}
+    assert [version["number"] for version in receipts[str(learned)]["versions"]] == [7], "8 was rejected"
+    assert receipts[str(learned)]["versions"][0]["live_at"] is not None
+    assert receipts[str(learned)]["rating"] == 1
+    assert receipts[str(waiting)]["versions"] == []
+    assert person.get("/api/me/receipts/7").json() == {"number": 7, "opinions": 1, "mine": 1}
+    assert home.person().get("/api/me/receipts/7").json() == {"number": 7, "opinions": 1, "mine": 0}
+    assert person.get("/api/me/receipts/70").status_code == 404

@@ -1,0 +1,65 @@
+"""What is known of a version: its data, its people, its thumbs, and whether its files are whole."""
+
+from uuid import uuid4
+
+from backtalk.tables import Policy, Run, RunItem
+from tests.server.api.conftest import Home, Somebody, refused
+
+
+def test_the_card_tells_where_a_version_comes_from_and_how_it_is_liked(own: Home, operator: Somebody) -> None:
+    ann, bob = own.person(consent=True), own.person(consent=True)
+    with own.database.write() as session:
+        first = session.get_one(Policy, 0)
+        run = Run(
+            state="promoted",
+            counts={"opinions": 4},
+            snapshot_digest="d" * 64,
+            recipe={"seed": 3, "rewards": {"preference": 1.0}},
+        )
+        session.add(run)
+        session.flush()
+        session.add(
+            Policy(number=1, parent=0, state="live", run_id=run.id, directory=first.directory, digest=first.digest)
+        )
+        first.state = "retired"
+        session.add(first)
+        for person, given in ((ann, 3), (bob, 1)):
+            for _ in range(given):
+                session.add(RunItem(run_id=run.id, kind="opinion", item_id=uuid4(), person_id=person.id, digest=""))
+    for rating in (1, 1, -1):
+        ann.put(f"/api/messages/{own.reply(ann, version=1)}/feedback", json={"rating": rating})
+    card = operator.get("/api/operate/policies/1/card").json()
+    assert card["policy"]["number"] == 1
+    assert (card["recipe"]["seed"], card["rewards"]) == (3, {"preference": 1.0})
+    assert (card["snapshot"]["people"], card["snapshot"]["opinions"]) == (2, 4)
+    assert [(one["name"], one["opinions"], one["share"]) for one in card["snapshot"]["taught_most"]] == [
+        (ann.name, 3, 0.75),
+        (bob.name, 1, 0.25),
+    ]
+    assert card["thumbs"] == {"replies": 3, "rated": 3, "liked": 2}
+    assert (card["files"]["signature"], card["files"]["problem"]) == ("valid", None)
+    assert operator.get("/api/operate/policies/0/card").json()["snapshot"] is None
+    refused(operator.get("/api/operate/policies/9/card"), 404, "not_found", "no policy 9")
+
+
+def test_changed_files_and_missing_ones_are_told(own: Home, operator: Somebody) -> None:
+    with own.database.write() as session:
+        first = session.get_one(Policy, 0)
+        session.add(Policy(number=1, state="candidate", directory="1-gone", digest="x"))
+        session.add(Policy(number=2, state="candidate", directory=first.directory, digest="another"))
+    config = own.settings.weights_dir / first.directory / "config.json"
+    missing = operator.get("/api/operate/policies/1/card").json()["files"]
+    assert missing["signature"] == "missing"
+    other = operator.get("/api/operate/policies/2/card").json()["files"]
+    assert (other["signature"], "not the weights" in other["problem"]) == ("broken", True)
+    config.write_text(config.read_text() + " ")
+    changed = operator.get("/api/operate/policies/0/card").json()["files"]
+    assert (changed["signature"], "config.json" in changed["problem"]) == ("broken", True)
+
+
+def test_real_questions_come_from_people_who_let_theirs_train(own: Home, operator: Somebody) -> None:
+    for consent, question in ((True, "open?"), (False, "closed?"), (None, "unasked?")):
+        own.reply(own.person(consent=consent), question=question)
+    own.reply(own.person(consent=True), question="Is ann@example.org an address?")
+    asked = operator.get("/api/operate/policies/questions").json()["items"]
+    assert sorted(asked) == ["Is [mail 1] an address?", "open?"]
