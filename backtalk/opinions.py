@@ -5,7 +5,6 @@ nothing, so it may be sent again after any failure.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from backtalk.asking import asked, unknown
 from backtalk.tables import (
     Comparison,
     Json,
@@ -42,49 +42,6 @@ class NoSuchReply(OpinionError):
 
 class OpinionConflict(OpinionError):
     """Not now, or not like this: the reply is still being written, or the key was used for something else."""
-
-
-@dataclass(frozen=True, slots=True)
-class Aspect:
-    """Something a reply is scored on, from 1 to 5."""
-
-    name: str
-    label_en: str
-    label_zh: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a thumb went up or down: what the page offers after the first click."""
-
-    id: str
-    label_en: str
-    label_zh: str
-    direction: Literal["up", "down"]
-
-
-ASPECTS = (
-    Aspect("quality", "Quality", "质量"),
-    Aspect("fluency", "Fluency", "流畅"),
-    Aspect("accuracy", "Accuracy", "准确"),
-)
-
-REASONS = (
-    Reason("correct", "Correct", "内容正确", "up"),
-    Reason("clear", "Clear", "表达清楚", "up"),
-    Reason("helpful", "Helpful", "很有帮助", "up"),
-    Reason("good_tone", "Good tone", "语气恰当", "up"),
-    Reason("wrong", "Wrong", "内容有误", "down"),
-    Reason("unclear", "Unclear", "表达不清", "down"),
-    Reason("not_answered", "Did not answer", "答非所问", "down"),
-    Reason("too_long", "Too long", "太长", "down"),
-    Reason("too_short", "Too short", "太短", "down"),
-    Reason("bad_tone", "Wrong tone", "语气不当", "down"),
-    Reason("harmful", "Harmful", "有害内容", "down"),
-)
-
-_ASPECT_NAMES = tuple(aspect.name for aspect in ASPECTS)
-_REASON_IDS = tuple(reason.id for reason in REASONS)
 
 
 def _whole_number(value: object) -> object:
@@ -136,21 +93,16 @@ class Judgement(BaseModel):
 
     @field_validator("labels")
     @classmethod
-    def _labels_are_known(cls, value: dict[str, int]) -> dict[str, int]:
+    def _scores_are_between_1_and_5(cls, value: dict[str, int]) -> dict[str, int]:
         for name, score in value.items():
-            if name not in _ASPECT_NAMES:
-                raise ValueError(f"the aspect {name[:64]!r} is unknown; known are {', '.join(_ASPECT_NAMES)}")
             if not 1 <= score <= 5:
-                raise ValueError(f"the score of {name} is {score}; expected 1 to 5")
+                raise ValueError(f"the score of {name[:64]} is {score}; expected 1 to 5")
         return value
 
     @field_validator("reasons")
     @classmethod
-    def _reasons_are_known(cls, value: list[str]) -> list[str]:
-        for reason in value:
-            if reason not in _REASON_IDS:
-                raise ValueError(f"the reason {reason[:64]!r} is unknown; known are {', '.join(_REASON_IDS)}")
-        return sorted(set(value), key=_REASON_IDS.index)
+    def _reasons_are_said_once(cls, value: list[str]) -> list[str]:
+        return list(dict.fromkeys(value))
 
 
 class ComparisonIn(BaseModel):
@@ -187,13 +139,13 @@ def judge(session: Session, person_id: UUID, message_id: UUID, judgement: Judgem
     Raises:
         NoSuchReply: not there, not a reply, or neither the person's own nor assigned to them.
         OpinionConflict: the reply is still being written.
-        OpinionError: the rewrite is the reply itself.
+        OpinionError: the rewrite is the reply itself, or it names an aspect or a reason that nobody asked for.
     """
     message = _reply_to_judge(session, person_id, message_id)
     if judgement.rewrite is not None and judgement.rewrite.strip() == message.content.strip():
         raise OpinionError("the rewrite is the same as the reply; change it, or send null and a thumb up")
-    wanted = judgement.model_dump()
     opinion = _current(session, person_id, message_id)
+    wanted = _as_asked(session, judgement, opinion)
     if opinion is None:
         opinion = Opinion(person_id=person_id, message_id=message_id, **wanted)
         try:
@@ -311,6 +263,20 @@ def by_message(session: Session, person_id: UUID, conversation_id: UUID) -> Mapp
         .where(Message.conversation_id == conversation_id, Opinion.person_id == person_id, ~col(Opinion.withdrawn))
     )
     return {row.message_id: content(row) for row in rows}
+
+
+def _as_asked(session: Session, judgement: Judgement, before: Opinion | None) -> Json:
+    """The opinion's content, its reasons in the order in which they are offered."""
+    asking = asked(session)
+    aspects, reasons = [one.name for one in asking.aspects], [one.id for one in asking.reasons]
+    had_aspects, had_reasons = (before.labels, before.reasons) if before is not None else ({}, [])
+    wrong = unknown("aspect", judgement.labels, aspects, had_aspects)
+    wrong = wrong or unknown("reason", judgement.reasons, reasons, had_reasons)
+    if wrong is not None:
+        raise OpinionError(wrong)
+    places = {reason: place for place, reason in enumerate(reasons)}
+    in_order = sorted(judgement.reasons, key=lambda reason: (places.get(reason, len(places)), reason))
+    return {**judgement.model_dump(), "reasons": in_order}
 
 
 def _reply_to_judge(session: Session, person_id: UUID, message_id: UUID) -> Message:

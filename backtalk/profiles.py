@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from backtalk import audit
-from backtalk.opinions import ASPECTS
+from backtalk.asking import ASPECTS
 from backtalk.recipe import Gate, RecipeError, load_recipe
 from backtalk.rules import STYLES
 from backtalk.tables import Json, ProfileRevision, RewardProfile, Schedule, now

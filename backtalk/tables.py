@@ -93,6 +93,15 @@ class ApiKey(Row, table=True):
     created_at: datetime = Field(default_factory=now, sa_type=Instant)
 
 
+class EntranceRules(Row, table=True):
+    """Who is let in, where no setting decides: one row, set by an admin."""
+
+    __tablename__ = "entrance_rules"
+    id: int = Field(default=1, primary_key=True)
+    signup: str = "guest"  # guest | open | invite | closed
+    updated_at: datetime = Field(default_factory=now, sa_type=Instant)
+
+
 # Conversations -----------------------------------------------------------------------------------------------------
 
 
@@ -103,6 +112,7 @@ class Conversation(Row, table=True):
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     person_id: UUID = Field(foreign_key="person.id", index=True, ondelete="CASCADE")
     title: str = Field(default="", sa_type=SealedText("conversation.title"))
+    titled_by: str = Field(default="words", sa_column_kwargs={"server_default": "words"})  # words | model | person
     archived: bool = False
     train: bool = Field(default=True, sa_column_kwargs={"server_default": sa.true()})  # false: nothing in it trains
     message_count: int = 0  # gives each message its position
@@ -253,12 +263,61 @@ class RateItem(Row, table=True):
     second_rating: int | None = None  # … with themselves
 
 
+class PairItem(Row, table=True):
+    """Two replies to one question, handed to one rater of the labelling queue."""
+
+    __tablename__ = "pair_item"
+    __table_args__ = (sa.UniqueConstraint("person_id", "left_id", "right_id"),)
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    person_id: UUID = Field(foreign_key="person.id", ondelete="CASCADE")
+    left_id: UUID = Field(foreign_key="message.id", index=True, ondelete="CASCADE")
+    right_id: UUID = Field(foreign_key="message.id", index=True, ondelete="CASCADE")
+    created_at: datetime = Field(default_factory=now, sa_type=Instant)
+    done_at: datetime | None = Field(default=None, sa_type=Instant)
+    verdict: str | None = None  # left | right | tie | neither
+
+
+class Contested(Row, table=True):
+    """Two replies to one question that the heads of the newest reward model rank differently: worth a rater's time."""
+
+    __tablename__ = "contested"
+    left_id: UUID = Field(foreign_key="message.id", primary_key=True, ondelete="CASCADE")
+    right_id: UUID = Field(foreign_key="message.id", primary_key=True, index=True, ondelete="CASCADE")
+    run_id: UUID = Field(foreign_key="run.id", index=True, ondelete="CASCADE")
+    disagreement: float  # 0: all heads agree; 1: as many on either side
+
+
+class Gold(Row, table=True):
+    """An item whose right answer an operator knows: raters meet it unmarked."""
+
+    __tablename__ = "gold"
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    message_id: UUID = Field(foreign_key="message.id", index=True, ondelete="CASCADE")
+    other_id: UUID | None = Field(default=None, foreign_key="message.id", index=True, ondelete="CASCADE")
+    answer: str  # up | down of a reply; left | right of a pair, whose right one is `other_id`
+    reason: str = ""
+    made_by: UUID | None = Field(default=None, foreign_key="person.id", ondelete="SET NULL")
+    made_at: datetime = Field(default_factory=now, sa_type=Instant)
+
+
+class LabellingRules(Row, table=True):
+    """How items are handed to raters: one row, set by operators."""
+
+    __tablename__ = "labelling_rules"
+    id: int = Field(default=1, primary_key=True)
+    gold_share: float = 0.1  # of what a rater is given
+    double_share: float = 0.2  # of the replies that are given to raters at all
+    updated_at: datetime = Field(default_factory=now, sa_type=Instant)
+
+
 class OpinionRules(Row, table=True):
     """What people are asked for beyond the thumb: one row, set by operators."""
 
     __tablename__ = "opinion_rules"
     id: int = Field(default=1, primary_key=True)
     compare_share: float = 0.05  # of replies under which a second draft is offered
+    aspects: list[Json] | None = Field(default=None, sa_type=sa.JSON)  # None: those of `asking.py`
+    reasons: list[Json] | None = Field(default=None, sa_type=sa.JSON)
     updated_at: datetime = Field(default_factory=now, sa_type=Instant)
 
 
@@ -333,6 +392,29 @@ class RunItem(Row, table=True):
     person_id: UUID = Field(foreign_key="person.id", index=True, ondelete="CASCADE")
     revision: int = 1
     digest: str
+
+
+class RunPerson(Row, table=True):
+    """What one person gave a run, how much of it counted, and how far the reward hangs on it (`influence.py`)."""
+
+    __tablename__ = "run_person"
+    run_id: UUID = Field(foreign_key="run.id", primary_key=True, ondelete="CASCADE")
+    person_id: UUID = Field(foreign_key="person.id", primary_key=True, index=True, ondelete="CASCADE")
+    given: int  # opinions and comparisons that could have been used …
+    used: int  # … and those within the cap
+    influence: float | None = None  # None: only judged, or the run ended before its reward was known
+    leaning: float | None = None  # what of the version's gain in reward is theirs; below 0: they speak against it
+
+
+class RunLine(Row, table=True):
+    """What the learner said while it did a run; the newest lines of each run are kept."""
+
+    __tablename__ = "run_line"
+    run_id: UUID = Field(foreign_key="run.id", primary_key=True, ondelete="CASCADE")
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    level: str  # info | warning | error
+    text: str
+    at: datetime = Field(default_factory=now, sa_type=Instant)
 
 
 class Metric(Row, table=True):
@@ -458,6 +540,7 @@ class RewardProfile(Row, table=True):
     weights: Json = Field(default_factory=dict, sa_type=sa.JSON)
     rules: Json = Field(default_factory=dict, sa_type=sa.JSON, sa_column_kwargs={"server_default": "{}"})
     limits: Json = Field(default_factory=dict, sa_type=sa.JSON)
+    forbidden: list[str] = Field(default_factory=list, sa_type=sa.JSON, sa_column_kwargs={"server_default": "[]"})
     active: bool = False
     revision: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     updated_at: datetime = Field(default_factory=now, sa_type=Instant)
@@ -472,6 +555,7 @@ class ProfileRevision(Row, table=True):
     weights: Json = Field(sa_type=sa.JSON)
     rules: Json = Field(sa_type=sa.JSON)  # name -> expression, or list of words
     limits: Json = Field(sa_type=sa.JSON)
+    forbidden: list[str] = Field(default_factory=list, sa_type=sa.JSON, sa_column_kwargs={"server_default": "[]"})
     at: datetime = Field(default_factory=now, sa_type=Instant)
 
 
@@ -496,14 +580,18 @@ __all__ = [
     "Canary",
     "CanaryLook",
     "Comparison",
+    "Contested",
     "Conversation",
     "Delta",
+    "Gold",
     "Json",
+    "LabellingRules",
     "Login",
     "Message",
     "Metric",
     "Opinion",
     "OpinionHistory",
+    "PairItem",
     "Person",
     "Policy",
     "ProfileRevision",
@@ -514,6 +602,8 @@ __all__ = [
     "Row",
     "Run",
     "RunItem",
+    "RunLine",
+    "RunPerson",
     "Sample",
     "Schedule",
     "Slot",

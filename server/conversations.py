@@ -134,6 +134,8 @@ async def change_conversation(
             audit.record(session, caller.person_id, "consent.change", conversation_id, train=change.train)
         for name, value in change.model_dump(exclude_none=True).items():
             setattr(conversation, name, value)
+        if change.title is not None:
+            conversation.titled_by = "person"
         conversation.updated_at = now()
         session.add(conversation)
         session.flush()

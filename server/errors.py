@@ -29,6 +29,8 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from backtalk.asking import AskingError
+from backtalk.entrance import EntranceError
 from backtalk.opinions import NoSuchReply, OpinionConflict, OpinionError
 from backtalk.people import PersonConflict, PersonError
 from backtalk.policies import PolicyError
@@ -41,7 +43,18 @@ from backtalk.writer import StorageError
 
 log = logging.getLogger(__name__)
 
-CORE = (OpinionError, PersonError, PolicyError, ProfileError, RecipeError, ReleaseError, RunError, ScheduleError)
+CORE = (
+    AskingError,
+    EntranceError,
+    OpinionError,
+    PersonError,
+    PolicyError,
+    ProfileError,
+    RecipeError,
+    ReleaseError,
+    RunError,
+    ScheduleError,
+)
 """What the core refuses, in its own words."""
 
 
@@ -138,9 +151,9 @@ def refusal(error: Exception) -> Refusal | None:
             return Storage("the database cannot be asked at the moment; try again", retry_after=1)
         case NoSuchReply():
             return NotFound(str(error))
-        case OpinionConflict() | PersonConflict() | PolicyError() | RunError():
+        case EntranceError() | OpinionConflict() | PersonConflict() | PolicyError() | RunError():
             return Conflict(str(error))
-        case OpinionError() | PersonError() | ProfileError() | RecipeError() | ReleaseError():
+        case AskingError() | OpinionError() | PersonError() | ProfileError() | RecipeError() | ReleaseError():
             return BadRequest(str(error))
         case ScheduleError():
             return Conflict(str(error)) if "taken" in str(error) else BadRequest(str(error))

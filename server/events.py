@@ -13,7 +13,7 @@ State = Literal["streaming", "done", "stopped", "failed"]
 EndState = Literal["done", "stopped", "failed"]
 FinishReason = Literal["stop", "length", "stopped", "error"]
 RefusedCode = Literal["bad_request", "too_long", "rate_limited", "busy", "not_found", "unauthorised", "storage"]
-NoticeKind = Literal["policy_live", "engine_restarting", "engine_ready"]
+NoticeKind = Literal["policy_live", "engine_restarting", "engine_ready", "conversation_titled"]
 
 
 def whole_text(text: str) -> str:
@@ -178,7 +178,7 @@ class Refused(Word):
 
 
 class Notice(Word):
-    """Something that concerns everybody."""
+    """Something that concerns everybody; `conversation_titled` only whoever has the conversation."""
 
     type: Literal["notice"] = "notice"
     kind: NoticeKind

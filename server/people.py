@@ -14,7 +14,9 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session, col, select
 
-from backtalk import asking, audit, opinions, people
+from backtalk import audit, opinions, people
+from backtalk.asking import asked
+from backtalk.entrance import EntranceMode, mode
 from backtalk.tables import (
     ApiKey,
     Audit,
@@ -89,6 +91,8 @@ class MyChange(BaseModel):
 class AspectOut(BaseModel):
     """Something a reply is scored on."""
 
+    model_config = ConfigDict(extra="forbid")
+
     name: str
     label_en: str
     label_zh: str
@@ -97,10 +101,12 @@ class AspectOut(BaseModel):
 class ReasonOut(BaseModel):
     """Why a thumb went up or down."""
 
+    model_config = ConfigDict(extra="forbid", validate_by_name=True)
+
     id: str
     label_en: str
     label_zh: str
-    direction: str = Field(serialization_alias="for")
+    direction: Literal["up", "down", "both"] = Field(alias="for")
 
 
 class Me(BaseModel):
@@ -132,13 +138,13 @@ class SessionOut(BaseModel):
 class Entrance(BaseModel):
     """Who is let in here."""
 
-    signup: Literal["guest", "open", "invite", "closed"]
+    signup: EntranceMode
 
 
 @router.get("/entrance")
 async def entrance(service: Held, caller: Visitor) -> Entrance:
     """Who is let in here, for the page that asks people to sign in."""
-    return Entrance(signup=service.settings.signup)
+    return Entrance(signup=await _mode(service))
 
 
 @router.post("/people", status_code=201, responses={200: {"model": Me, "description": "A guest already"}})
@@ -151,7 +157,7 @@ async def sign_up(given: SignUp, request: Request, response: Response, service: 
         if caller is not None:
             response.status_code = 200
             return await service.read(lambda session: _me(session, caller.person_id))
-        if service.settings.signup != "guest":
+        if await _mode(service) != "guest":
             raise Forbidden("guests are not let in here; sign in, or sign up with a name and a password")
         service.limits.guests.use(address)
         return await enter(
@@ -159,9 +165,10 @@ async def sign_up(given: SignUp, request: Request, response: Response, service: 
         )
     if given.password is None:
         raise BadRequest("a name without a password; give both")
-    if service.settings.signup == "closed":
+    signup = await _mode(service)
+    if signup == "closed":
         raise Forbidden("nobody can sign up here; ask an operator for an account")
-    if service.settings.signup == "invite" and given.invite is None:
+    if signup == "invite" and given.invite is None:
         raise Forbidden("signing up needs an invitation; ask an operator for one")
     if caller is not None and not caller.guest:
         raise Conflict("you are signed in already; sign out first to make another account")
@@ -177,7 +184,7 @@ async def sign_up(given: SignUp, request: Request, response: Response, service: 
             person = people.add(session, name, "user", password_hash, given.language or "en")
         else:
             person = _name_guest(session, guest, name, password_hash)
-        if service.settings.signup == "invite":
+        if signup == "invite":
             people.use_invite(session, service.settings, given.invite or "", person)
         return person
 
@@ -328,6 +335,10 @@ async def enter(
     return me
 
 
+async def _mode(service: Service) -> EntranceMode:
+    return await service.read(lambda session: mode(session, service.settings))
+
+
 def _name_guest(session: Session, guest: Person, name: str, password_hash: str) -> Person:
     if not guest.guest:
         raise Conflict("you have an account already; sign in with it")
@@ -357,7 +368,7 @@ def _session_id(login: Login) -> str:
 
 
 def _me(session: Session, person_id: UUID) -> Me:
-    person = _person(session, person_id)
+    person, asking = _person(session, person_id), asked(session)
     return Me(
         id=person.id,
         name=person.name,
@@ -373,9 +384,9 @@ def _me(session: Session, person_id: UUID) -> Me:
             "running_replies": limits.RUNNING_REPLIES,
             "sockets": limits.SOCKETS,
         },
-        aspects=[AspectOut(**asdict(aspect)) for aspect in opinions.ASPECTS],
-        reasons=[ReasonOut(**asdict(reason)) for reason in opinions.REASONS],
-        compare_share=asking.rules(session).compare_share,
+        aspects=[AspectOut(**asdict(aspect)) for aspect in asking.aspects],
+        reasons=[ReasonOut(**asdict(reason)) for reason in asking.reasons],
+        compare_share=asking.compare_share,
     )
 
 

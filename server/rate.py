@@ -17,9 +17,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from backtalk import privacy
+from backtalk.asking import asked
 from backtalk.branch import branch
 from backtalk.consent import may_train
-from backtalk.opinions import ASPECTS, REASONS, Judgement
+from backtalk.opinions import Judgement
 from backtalk.privacy import Redactor, Rule
 from backtalk.tables import Message, Opinion, RateItem, Reply, now
 from server.access import Caller, requires
@@ -218,7 +219,7 @@ def _assign(session: Session, rater_id: UUID, message_id: UUID, own: Sequence[Ru
                 session.add(item)
         except IntegrityError:  # another server was faster, on Postgres
             item = session.exec(owned).one()
-    redact = Redactor(own)
+    redact, asking = Redactor(own), asked(session)
     turns = [Turn(role=turn.role, content=redact(turn.content)) for turn in branch(session, message)[:-1]]
     return Item(
         id=item.id,
@@ -227,6 +228,6 @@ def _assign(session: Session, rater_id: UUID, message_id: UUID, own: Sequence[Ru
         policy_version=reply.policy_version,
         turns=turns,
         created_at=message.created_at,
-        aspects=[aspect.name for aspect in ASPECTS],
-        reasons=[reason.id for reason in REASONS],
+        aspects=[aspect.name for aspect in asking.aspects],
+        reasons=[reason.id for reason in asking.reasons],
     )

@@ -57,7 +57,11 @@ class Replies:
         swapper: Swapper,
         limits: Limits,
         metrics: Metrics,
+        on_begun: Callable[[], None] = lambda: None,
+        on_done: Callable[[Running], None] = lambda running: None,
     ) -> None:
+        self._on_begun = on_begun
+        self._on_done = on_done
         self._database = database
         self._writer = writer
         self._engine = engine
@@ -290,6 +294,7 @@ class Replies:
     def _start(self, running: Running, is_resumed: bool = False) -> None:
         self._running[running.id] = running
         self._idle.clear()
+        self._on_begun()
         self._metrics.running.set(len(self._running))
         running.task = asyncio.create_task(self._run(running, is_resumed), name=f"reply {running.id}")
 
@@ -432,6 +437,8 @@ class Replies:
         self._metrics.tokens.labels(version).inc(len(running.tokens))
         usage = Usage(prompt_tokens=len(running.prompt), completion_tokens=len(running.tokens))
         running.log.end(STATES[reason], reason, usage)
+        if STATES[reason] == "done":
+            self._on_done(running)
 
     def _forget(self, running: Running) -> None:
         if self._running.pop(running.id, None) is not None:
@@ -445,6 +452,11 @@ class Replies:
         self._swapper.unpin(version)
 
     # The server ------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_busy(self) -> bool:
+        """Is any reply under way?"""
+        return bool(self._running)
 
     async def finished(self) -> None:
         """Wait until no reply is under way."""

@@ -71,6 +71,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     from server.replies import Replies
     from server.sockets import Sockets
     from server.swapper import Swapper
+    from server.titles import Titles
     from server.watch import Watch
     from server.webhook import Webhook
 
@@ -88,7 +89,17 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     metrics.watch(engine)
     swapper = Swapper(settings, engine, database, writer, metrics, sockets.tell_all)
     limits = Limits()
-    replies = Replies(database, writer, engine, swapper, limits, metrics)
+    replies = Replies(
+        database,
+        writer,
+        engine,
+        swapper,
+        limits,
+        metrics,
+        on_begun=lambda: titles.make_way(),
+        on_done=lambda running: titles.consider(running),
+    )
+    titles = Titles(database, writer, engine, swapper, replies, sockets)
     service = Service(
         settings=settings,
         database=database,
@@ -111,6 +122,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
             "telling of what happened": Webhook(settings, database, writer).follow(),
             "writing replies down": replies.write_down(),
             "watching sockets": sockets.watch(service),
+            "giving titles": titles.follow(),
         }.items()
     ]
     try:

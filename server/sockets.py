@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from uuid import UUID
 
 from fastapi import WebSocket, WebSocketDisconnect
 from pydantic import BaseModel
@@ -127,6 +128,12 @@ class Sockets:
         frame = word.model_dump_json()
         for socket in list(self._open):
             socket.send(frame)
+
+    def tell(self, person_id: UUID, word: BaseModel) -> None:
+        """Say something to one person, on every socket they have open here."""
+        for socket in list(self._open):
+            if socket.caller.person_id == person_id:
+                socket.say(word)
 
     async def watch(self, service: Service) -> None:
         """Close the sockets whose session or key is no longer good, or whose role has changed (SEC-05). Runs for ever.

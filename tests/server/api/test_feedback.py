@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import col, select
 
-from backtalk.opinions import ASPECTS, REASONS
+from backtalk.asking import ASPECTS, REASONS
 from backtalk.tables import Comparison, Json, Opinion, OpinionHistory, Policy, Run, RunItem, now
 from tests.server.api.conftest import Home, Somebody
 
@@ -103,12 +103,10 @@ def test_where_no_opinion_was_given_there_is_none_to_show_or_withdraw(home: Home
         ({"rewrite": "语" * 11_000}, "33000 bytes"),
         ({"rewrite": "a\0b"}, "U+0000"),
         ({"note": "n" * 5000}, "at most 4096"),
-        ({"labels": {"beauty": 3}}, "known are quality, fluency, accuracy"),
         ({"labels": {"quality": 0}}, "expected 1 to 5"),
         ({"labels": {"quality": 6}}, "expected 1 to 5"),
         ({"labels": {"quality": 2.5}}, "whole number"),
         ({"labels": {"quality": True}}, "whole number"),
-        ({"reasons": ["because"]}, "known are correct, clear"),
         ({"reasons": "wrong"}, "reasons"),
         ({"mood": "sunny"}, "mood"),
         ([], "dictionary"),
@@ -118,6 +116,20 @@ def test_what_is_wrong_with_an_opinion_is_said(home: Home, opinion: Json, words:
     person = home.person()
     reply_id = home.reply(person)
     refused(give(person, reply_id, opinion), 422, "bad_request", words)
+    assert person.get(f"/api/messages/{reply_id}/feedback").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("opinion", "words"),
+    [
+        ({"labels": {"beauty": 3}}, "known are quality, fluency, accuracy"),
+        ({"reasons": ["because"]}, "known are correct, clear"),
+    ],
+)
+def test_what_nobody_asked_for_is_refused(home: Home, opinion: Json, words: str) -> None:
+    person = home.person()
+    reply_id = home.reply(person)
+    refused(give(person, reply_id, opinion), 400, "bad_request", words)
     assert person.get(f"/api/messages/{reply_id}/feedback").status_code == 404
 
 

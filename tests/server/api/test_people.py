@@ -247,14 +247,31 @@ def home_id(me: dict[str, object]) -> UUID:
     return UUID(str(me["id"]))
 
 
-def test_a_page_learns_how_often_to_offer_a_comparison(own: Home, operator: Somebody) -> None:
-    assert own.person().get("/api/me").json()["compare_share"] == 0.05
-    operator.put("/api/operate/asking", json={"compare_share": 0.5}).raise_for_status()
-    assert own.person().get("/api/me").json()["compare_share"] == 0.5
-    assert operator.put("/api/operate/asking", json={"compare_share": 2}).status_code == 422
-    assert operator.get("/api/operate/asking").json() == {"compare_share": 0.5}
-
-
 def test_everybody_may_ask_who_is_let_in(start: Callable[..., Home]) -> None:
     with start(signup="invite").browser() as browser:
         assert browser.get("/api/entrance").json() == {"signup": "invite"}
+
+
+def test_an_admin_chooses_who_is_let_in(start: Callable[..., Home]) -> None:
+    house = start()
+    admin, operator = house.person("admin"), house.person("operator")
+    place = "/api/operate/entrance"
+    assert operator.get(place).json() == {"signup": "guest", "fixed": False}
+    refused(operator.put(place, json={"signup": "closed"}), 403, "forbidden", "admin")
+    assert admin.put(place, json={"signup": "closed"}).json() == {"signup": "closed", "fixed": False}
+    refused(admin.put(place, json={"signup": "anybody"}), 422, "bad_request", "guest")
+    with house.browser() as browser:
+        assert browser.get("/api/entrance").json() == {"signup": "closed"}
+        refused(browser.post("/api/people", json={}), 403, "forbidden", "guests are not let in")
+        named = {"name": "wren", "password": "a heron in the rain"}
+        refused(browser.post("/api/people", json=named), 403, "forbidden", "nobody can sign up")
+        admin.put(place, json={"signup": "open"}).raise_for_status()
+        assert browser.post("/api/people", json=named).status_code == 201
+
+
+def test_where_the_setting_decides_nobody_chooses(start: Callable[..., Home]) -> None:
+    house = start(signup="invite")
+    admin = house.person("admin")
+    assert admin.get("/api/operate/entrance").json() == {"signup": "invite", "fixed": True}
+    refused(admin.put("/api/operate/entrance", json={"signup": "open"}), 409, "conflict", "BACKTALK_SIGNUP")
+    assert admin.get("/api/entrance").json() == {"signup": "invite"}
