@@ -10,7 +10,7 @@ from torch import Tensor
 
 from backtalk.engine.batch import Batch, Piece
 from backtalk.engine.cache import Cache, paged
-from backtalk.engine.native import Native
+from backtalk.engine.fused import Extending, Fused
 from backtalk.engine.pages import PAGE
 from backtalk.engine.shape import Shape
 
@@ -21,8 +21,8 @@ GROUPED = 4_000_000
 class Attention:
     """Attention of one step. What all layers share (masks, indices) is made once."""
 
-    def __init__(self, batch: Batch, cache: Cache, shape: Shape, native: Native | None) -> None:
-        self._batch, self._cache, self._native = batch, cache, native
+    def __init__(self, batch: Batch, cache: Cache, shape: Shape, fused: Fused | None) -> None:
+        self._batch, self._cache, self._fused = batch, cache, fused
         self._heads, self._kv_heads, self._size = shape.heads, shape.kv_heads, shape.head_size
         self._group = shape.heads // shape.kv_heads
         self._scale = shape.head_size**-0.5 if shape.scale is None else shape.scale
@@ -30,14 +30,27 @@ class Attention:
         self._masks: dict[int | None, Tensor] = {}
         self._singles = len(batch.tables)
         self._lengths = batch.positions[: self._singles] + 1  # [t] keys that each sees, itself included
-        self.turns = native is not None and not batch.pieces
+        self.turns = fused is not None and not batch.pieces
         """Query and key come here unturned."""
+        self._extending = fused if batch.pieces and isinstance(fused, Extending) else None
+        if self._extending is not None:
+            self._prepare_extension()
+            return
         if not self.turns:
             self._places = self._find_places()
         self._fresh = [piece for piece in batch.pieces if piece.start == 0]
         self._later = [piece for piece in batch.pieces if piece.start > 0]
         if self._fresh:
             self._prepare_padding()
+
+    def _prepare_extension(self) -> None:
+        assert not self._singles, "a GPU decodes in a step of its own"
+        pieces, positions = self._batch.pieces, self._batch.positions
+        numbers = [[p.start for p in pieces], [p.count for p in pieces], [p.offset for p in pieces]]
+        self._chunks = torch.tensor(numbers, device=positions.device)  # [3, P]
+        self._tables = torch.stack([piece.table for piece in pieces])  # [P, B]
+        owners = torch.tensor([at for at, p in enumerate(pieces) for _ in range(p.count)], device=positions.device)
+        self._places = self._tables[owners, positions // PAGE] * PAGE + positions % PAGE
 
     def _find_places(self) -> Tensor:
         """[T]: where each token's key and value go."""
@@ -78,10 +91,15 @@ class Attention:
         """
         keys, values = self._cache.keys[layer], self._cache.values[layer]  # [K, places, D]
         if self.turns:
-            return self._attend_native(query, key, value, turn, keys, values, window)
+            return self._attend_fused(query, key, value, turn, keys, values, window)
         # All of them before any is read: prompts that begin alike may share pages that this very step fills.
         keys.index_copy_(1, self._places, key.transpose(0, 1))
         values.index_copy_(1, self._places, value.transpose(0, 1))
+        if self._extending is not None:
+            longest = max(piece.count for piece in self._batch.pieces)
+            return self._extending.extend(
+                query, keys, values, self._tables, self._chunks, longest, window, self._scale, self._cap
+            )
         count = self._singles
         if not self._batch.pieces:
             return self._attend_single(query, key, value, keys, values, window)
@@ -101,8 +119,8 @@ class Attention:
         self, query: Tensor, key: Tensor, value: Tensor, keys: Tensor, values: Tensor, window: int | None
     ) -> Tensor:
         """Each single token against its pages. [t, H, D] -> [t, H D]."""
-        if self._native is not None:
-            return self._attend_native(query, key, value, None, keys, values, window)
+        if self._fused is not None:
+            return self._attend_fused(query, key, value, None, keys, values, window)
         count, pages = self._batch.tables.shape
         flat = self._batch.tables.flatten()
         seen_keys, seen_values = (
@@ -121,7 +139,7 @@ class Attention:
         attended = torch.bmm(weights, seen_values).view(self._kv_heads, count, -1)  # [K, t, G D]
         return attended.transpose(0, 1).flatten(1)
 
-    def _attend_native(
+    def _attend_fused(
         self,
         query: Tensor,
         key: Tensor,
@@ -131,8 +149,8 @@ class Attention:
         values: Tensor,
         window: int | None,
     ) -> Tensor:
-        assert self._native is not None
-        return self._native.attend(
+        assert self._fused is not None
+        return self._fused.attend(
             *(query, key, value, turn, keys, values),
             *(self._batch.tables, self._lengths, self._batch.longest_single, window, self._scale, self._cap),
         )

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from backtalk.engine.errors import EngineRefused
 from backtalk.engine.pace import Pace
 from backtalk.engine.pages import PAGE
-from backtalk.engine.runner import Runner, Step
+from backtalk.engine.runner import Flight, Runner, Step
 from backtalk.engine.sampling import FinishReason, Priority, Sampling
 from backtalk.engine.scheduler import Chunk, Limits, Request, Scheduler
 from backtalk.engine.text import TextStream
@@ -42,8 +42,24 @@ class Output:
     finish_reason: FinishReason | None = None
 
 
+@dataclass(slots=True)
+class _Launched:
+    """A step of all runners that is under way."""
+
+    flights: list[tuple[Runner, Flight]]
+    decoding: int
+    """Chats that get their next token in it."""
+    prompt: int
+    """Tokens of prompts that it computes."""
+
+
 class Core:
-    """Everything that one device does. Not safe for threads: one owner calls it."""
+    """Everything that one device does. Not safe for threads: one owner calls it.
+
+    Where a runner runs ahead, a step is launched before the tokens of the one before it are taken in, so that device
+    and processor work at the same time. Who ended meanwhile has then one token too many, which is dropped: its seat was
+    still its own, and what is released here is used by others only in later steps of the device.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.scheduler = Scheduler(limits)
@@ -58,11 +74,14 @@ class Core:
         self._clock = time.thread_time
         """For the pace: where others use the CPU too, what they take tells nothing of prompts and replies."""
         self._requests: dict[Hashable, Request] = {}
+        self._launched: _Launched | None = None
+        self._landed = 0.0
+        """When the last step was over, by the clock."""
 
     @property
     def has_work(self) -> bool:
         """Is there anything to step for?"""
-        return self.scheduler.has_work
+        return self.scheduler.has_work or self._launched is not None
 
     def install(self, number: int, resident: Resident) -> None:
         """Make a version available from now on."""
@@ -144,36 +163,77 @@ class Core:
         return None if request is None else self._end(request, "stopped")
 
     def step(self) -> list[Output]:
-        """One step for everybody: schedule, run, take in, hand out."""
+        """One step for everybody: schedule, launch, take in what has landed, hand out."""
+        outputs: list[Output] = []
+        if self._launched is not None and (
+            self.scheduler.may_preempt or not all(runner.runs_ahead for runner, _ in self._launched.flights)
+        ):
+            self._land(outputs)
+        before, self._launched = self._launched, None
+        if self.scheduler.has_work:
+            if before is None:
+                self._landed = self._clock()
+            self._launched = self._launch(outputs)
+        if before is not None:
+            self._take_down(before, outputs)
+        if self._launched is not None and not all(runner.runs_ahead for runner, _ in self._launched.flights):
+            self._land(outputs)
+        self.steps += 1
+        return outputs
+
+    def _launch(self, outputs: list[Output]) -> _Launched:
         # Rollouts are in no hurry: only chats are spared long steps.
         chats = [request for request in self.scheduler.running.values() if request.priority == "chat"]
         decoding = sum(not request.is_filling for request in chats)
         plan = self.scheduler.plan(self._pace.prefill(decoding, self.scheduler.filling))
-        began = self._clock()
         for request in plan.preempted:
             self.versions[request.version].runner.release(request)
-        outputs: list[Output] = []
         together: dict[Runner, list[Chunk]] = {}  # a base and its adapters are one runner, and one batch
         for number, chunks in plan.chunks.items():
             together.setdefault(self.versions[number].runner, []).extend(chunks)
+        prompt = sum(chunk.count for chunks in plan.chunks.values() for chunk in chunks)
+        self.prompt_tokens += prompt
+        launched = _Launched([], decoding, prompt)
         for runner, chunks in together.items():
             try:
-                step = runner.step(chunks)
-            except Exception:  # the device may run out of memory; the other versions and the process go on
-                numbers = [number for number in plan.chunks if self.versions[number].runner is runner]
-                log.exception("versions %s failed in a step; their requests end with an error", numbers)
-                outputs += [self._end(r, "error") for number in numbers for r in self._running(number)]
+                flight = runner.launch(chunks)
+            except Exception:
+                self._fail(runner, outputs)
+            else:
+                launched.flights.append((runner, flight))
+                for request in flight.requests:
+                    request.ahead += 1
+        return launched
+
+    def _land(self, outputs: list[Output]) -> None:
+        launched, self._launched = self._launched, None
+        if launched is not None:
+            self._take_down(launched, outputs)
+
+    def _take_down(self, launched: _Launched, outputs: list[Output]) -> None:
+        for runner, flight in launched.flights:
+            try:
+                step = flight.land()
+            except Exception:
+                self._fail(runner, outputs)
             else:
                 self._take_in(step, outputs)
-        prompt = sum(chunk.count for chunks in plan.chunks.values() for chunk in chunks)
-        self._pace.learn(self._clock() - began, decoding, prompt)
-        self.steps += 1
-        self.prompt_tokens += prompt
-        return outputs
+        now = self._clock()
+        self._pace.learn(now - self._landed, launched.decoding, launched.prompt)
+        self._landed = now
+
+    def _fail(self, runner: Runner, outputs: list[Output]) -> None:
+        """The device may run out of memory; the other versions and the process go on."""
+        numbers = [number for number, resident in self.versions.items() if resident.runner is runner]
+        log.exception("versions %s failed in a step; their requests end with an error", numbers)
+        outputs += [self._end(request, "error") for number in numbers for request in self._running(number)]
 
     def _take_in(self, step: Step, outputs: list[Output]) -> None:
         drawn = zip(step.requests, step.tokens, step.logprobs, step.raw_logprobs, step.finite, strict=True)
         for request, token, logprob, raw, finite in drawn:
+            request.ahead -= 1
+            if self._requests.get(request.id) is not request:
+                continue  # it ended while this was under way
             if not finite:
                 outputs.append(self._end(request, "error"))
                 continue

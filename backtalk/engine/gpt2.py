@@ -61,7 +61,7 @@ class Gpt2(Model):
         """See `Model`."""
         shape = self.shape
         x = F.embedding(batch.tokens, self._embedding) + F.embedding(batch.positions, self._positions)  # [T, d]
-        attention = Attention(batch, cache, shape, self._native)
+        attention = Attention(batch, cache, shape, self.fused)
         for number, layer in enumerate(self._layers):
             qkv = layer.qkv(self._normed(x, layer.attention_norm)).view(len(x), 3 * shape.heads, shape.head_size)
             query, key, value = qkv.chunk(3, 1)  # [T, H, D] each

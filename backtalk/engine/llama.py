@@ -89,10 +89,11 @@ class Llama(Model):
         if self._scale is not None:
             x = x * self._scale
         turns = {rope: rope.at(batch.positions, batch.longest) for rope in self._ropes}
-        attention = Attention(batch, cache, shape, self._native)
+        attention = Attention(batch, cache, shape, self.fused)
         turned = shape.heads + shape.kv_heads  # heads of queries and keys, which have a position
-        for number, layer in enumerate(self._layers):
-            normed = self._normed(x, layer.attention_norm)
+        normed = self._normed(x, self._layers[0].attention_norm)
+        following = [layer.attention_norm for layer in self._layers[1:]] + [self._norm]
+        for number, (layer, next_norm) in enumerate(zip(self._layers, following, strict=True)):
             qkv = self._through(layer.qkv, normed, number, "qkv", batch).view(len(x), -1, shape.head_size)
             qk = qkv[:, :turned]  # [T, H + K, D]
             if layer.query_norm is not None and layer.key_norm is not None:
@@ -103,22 +104,30 @@ class Llama(Model):
                 qk = rotate(qk, *turn)
             query, key, value = qk[:, : shape.heads], qk[:, shape.heads :], qkv[:, turned:]
             attended = attention(number, query, key, value, turn, layer.window)
-            x = x + self._maybe_normed(self._through(layer.out, attended, number, "out", batch), layer.out_norm)
-            normed = self._normed(x, layer.mlp_norm)
+            out = self._maybe_normed(self._through(layer.out, attended, number, "out", batch), layer.out_norm)
+            x, normed = self._added(x, out, layer.mlp_norm)
             gated = self._gated(self._through(layer.gate_up, normed, number, "gate_up", batch))
-            x = x + self._maybe_normed(self._through(layer.down, gated, number, "down", batch), layer.down_norm)
-        return self._normed(x, self._norm)
+            down = self._maybe_normed(self._through(layer.down, gated, number, "down", batch), layer.down_norm)
+            x, normed = self._added(x, down, next_norm)
+        return normed
 
     def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
-        if self._native is not None:
-            return self._native.norm(x.contiguous(), weight, self.shape.epsilon)
+        if self.fused is not None:
+            return self.fused.norm(x.contiguous(), weight, self.shape.epsilon)
         return F.rms_norm(x, weight.shape, weight, self.shape.epsilon)
+
+    def _added(self, x: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """x + y, and that normed."""
+        if self.fused is not None:
+            return self.fused.add_norm(x, y, weight, self.shape.epsilon)
+        total = x + y
+        return total, F.rms_norm(total, weight.shape, weight, self.shape.epsilon)
 
     def _maybe_normed(self, x: Tensor, weight: Tensor | None) -> Tensor:
         return x if weight is None else self._normed(x, weight)
 
     def _gated(self, gate_up: Tensor) -> Tensor:
-        if self._native is not None and self.shape.activation == "silu":
-            return self._native.swiglu(gate_up)
+        if self.fused is not None and self.shape.activation == "silu":
+            return self.fused.swiglu(gate_up)
         gate, up = gate_up.chunk(2, -1)
         return activate(gate, self.shape.activation) * up

@@ -1,7 +1,8 @@
 """Weights on disk or in memory to a runner: checked first, never pickle, never remote code."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from backtalk.engine import adapter, canary
 from backtalk.engine.calibrate import Choice, choose
 from backtalk.engine.core import Resident
 from backtalk.engine.errors import LoadFailed
+from backtalk.engine.fused import Extending
 from backtalk.engine.generate import generate
 from backtalk.engine.gpt2 import Gpt2
 from backtalk.engine.llama import Llama
@@ -28,6 +30,17 @@ def pick_device(wish: str = "auto") -> torch.device:
     if wish != "auto":
         return torch.device(wish)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def aside(device: torch.device) -> Iterator[None]:
+    """What is done on a GPU in here does not hold up what is done there outside; it is over at the end."""
+    if device.type != "cuda":
+        yield
+        return
+    with torch.cuda.stream(torch.cuda.Stream(device)):
+        yield
+        torch.cuda.current_stream(device).synchronize()
 
 
 def from_directory(
@@ -144,10 +157,14 @@ def _runner(
         return _fallback(config, state, device, dtype, eos)
     try:
         with torch.inference_mode():
-            model = Gpt2 if shape.family == "gpt2" else Llama
-            return PackedRunner(model(shape, state, dtype, device), eos)
+            model = (Gpt2 if shape.family == "gpt2" else Llama)(shape, state, dtype, device)
     except KeyError as error:
         raise LoadFailed(f"weight {error.args[0]} is missing; expected the names that transformers saves") from error
+    if not isinstance(model.fused, Extending):
+        return PackedRunner(model, eos)
+    from backtalk.engine.captured import CapturedRunner
+
+    return CapturedRunner(model, eos)
 
 
 def _fallback(

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backtalk.engine import native
+from backtalk.engine import fused
 from backtalk.engine.batch import Batch
 from backtalk.engine.cache import Cache
 from backtalk.engine.linear import Linear
@@ -28,7 +28,8 @@ class Model(ABC):
             KeyError: a weight is missing.
         """
         self.shape, self.dtype, self.device = shape, dtype, device
-        self._native = native.find(dtype, device)
+        self.fused = fused.find(dtype, device)
+        """None: torch does it all."""
         self._state = state
         self._head = self._build()
         del self._state
@@ -45,13 +46,7 @@ class Model(ABC):
     def how(self) -> str:
         """How it computes, in words for an operator."""
         weights = "weights packed by oneDNN" if self._head.is_packed else "plain weights"
-        attention = "compiled attention" if self.is_native else "torch's attention"
-        return f"{weights}, {attention}"
-
-    @property
-    def is_native(self) -> bool:
-        """Is the compiled code in use?"""
-        return self._native is not None
+        return f"{weights}, torch's attention" if self.fused is None else f"{weights}, {self.fused.how}"
 
     def new_cache(self) -> Cache:
         """An empty cache of this model's shape."""
@@ -59,10 +54,9 @@ class Model(ABC):
         return Cache(shape.layers, shape.kv_heads, shape.head_size, self.dtype, self.device)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """[m, d] -> [m, V] float32."""
-        logits = self._head(hidden).float()
-        cap = self.shape.logit_cap
-        return logits if cap is None else logits.div_(cap).tanh_().mul_(cap)
+        """[m, d] -> [m, V], in the model's dtype unless they are capped."""
+        logits, cap = self._head(hidden), self.shape.logit_cap
+        return logits if cap is None else logits.float().div_(cap).tanh_().mul_(cap)
 
     def _through(self, linear: Linear, x: Tensor, layer: int, name: str, batch: Batch) -> Tensor:
         """[T, in] -> [T, out], with what adapters add for their own tokens; `name` as in `adapter.FUSED`."""

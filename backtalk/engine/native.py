@@ -25,6 +25,8 @@ _pointer, _count, _number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 class Native:
     """The compiled functions, on contiguous CPU tensors of one dtype. One thread, and the GIL is free meanwhile."""
 
+    how = "compiled attention"
+
     def __init__(self, library: Path) -> None:
         functions = ctypes.CDLL(str(library))
         self._attend, self._norm, self._swiglu = functions.attend, functions.norm, functions.swiglu
@@ -92,6 +94,11 @@ class Native:
         size = weight.numel()
         self._norm(x.numel() // size, size, x.data_ptr(), weight.data_ptr(), epsilon, out.data_ptr())
         return out
+
+    def add_norm(self, x: Tensor, y: Tensor, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+        """x + y, and its RMSNorm."""
+        total = x + y
+        return total, self.norm(total, weight, epsilon)
 
     def swiglu(self, gate_up: Tensor) -> Tensor:
         """[T, 2 I] contiguous -> silu(gate) * up, [T, I]."""

@@ -143,7 +143,7 @@ class EngineProcess:
             self._loop.add_signal_handler(number, stopping.set)
         self._stepper.start()
         if model is not None:
-            self._core.install(0, await self._loop.run_in_executor(self._loader, self._load, Wanted(0, model), None))
+            self._core.install(0, await self._loop.run_in_executor(self._loader, self._load_ready, Wanted(0, model)))
             self._note_dtype()
         old_mask = os.umask(0o177)
         try:
@@ -247,7 +247,8 @@ class EngineProcess:
             self._post(self._announce_loaded)(wanted.number, 0.0)
         else:
             base = None if wanted.base is None else core.versions.get(wanted.base)
-            self._post(self._start_load)(wanted, base)
+            beside = next(iter(core.versions.values()), None)
+            self._post(self._start_load)(wanted, base, beside)
 
     # In the event loop's thread
 
@@ -256,21 +257,36 @@ class EngineProcess:
             self._loading.add(wanted.number)
             self._do(partial(self._keep, wanted))
 
-    def _start_load(self, wanted: Wanted, base: Resident | None) -> None:
-        task = asyncio.create_task(self._load_beside(wanted, base), name=f"load {wanted.number}")
+    def _start_load(self, wanted: Wanted, base: Resident | None, beside: Resident | None) -> None:
+        task = asyncio.create_task(self._load_beside(wanted, base, beside), name=f"load {wanted.number}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _load_beside(self, wanted: Wanted, base: Resident | None) -> None:
+    async def _load_beside(self, wanted: Wanted, base: Resident | None, beside: Resident | None) -> None:
         start, number = time.monotonic(), wanted.number
         try:
-            resident = await self._loop.run_in_executor(self._loader, self._load, wanted, base)
+            resident = await self._loop.run_in_executor(self._loader, self._load_ready, wanted, base, beside)
         except LoadFailed as error:
             log.warning("version %d was not loaded: %s", number, error)
             self._loading.discard(number)
             self._broadcast({"event": "load_failed", "number": number, "error": str(error)})
         else:
             self._do(partial(self._install, number, resident, time.monotonic() - start))
+
+    # In the loader's thread
+
+    def _load_ready(self, wanted: Wanted, base: Resident | None = None, beside: Resident | None = None) -> Resident:
+        """Load a version so that nothing is left to do when it is installed: with its room, and all steps captured."""
+        with loading.aside(self._device):
+            resident = self._load(wanted, base)
+            runner, limits = resident.runner, self._core.scheduler.limits
+            if base is None and self._device.type != "cpu":
+                if beside is None or not runner.share_room(beside.runner):
+                    runner.make_room(self._core.scheduler.pages.count)
+                runner.prepare(limits.slots)
+        return resident
+
+    # In the event loop's thread again
 
     def _announce_loaded(self, number: int, seconds: float) -> None:
         log.info("version %d is loaded after %.2f s", number, seconds)

@@ -4,7 +4,7 @@ It knows seats (rows) and tensors, and no queue: who sits down, who gets up and 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,8 +18,10 @@ from backtalk.engine.pages import pages_for
 from backtalk.engine.scheduler import Chunk, Request
 from backtalk.engine.shape import Shape
 
-_LAST, _LENGTH, _POSITION, _SEED, _TOP_K = range(5)
-_TEMPERATURE, _TOP_P, _MIN_P = range(3)
+LAST, LENGTH, POSITION, SEED, TOP_K = range(5)
+"""What is kept of each seat as integers: the token drawn last, its place in the text, the next one's in the reply, …"""
+TEMPERATURE, TOP_P, MIN_P = range(3)
+"""… and as numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,16 @@ class Step:
     """At temperature 1 without bias, penalty or filters."""
     finite: list[bool]
     """False: the logits were not finite, and the token means nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A step under way, whose tokens may not be known yet."""
+
+    requests: list[Request]
+    """Those that get a token in it."""
+    land: Callable[[], Step]
+    """Wait for it; to be called once, and in the order of the launches."""
 
 
 class Runner(ABC):
@@ -79,10 +91,20 @@ class Runner(ABC):
             return Step([], [], [], [], [])
         drawn = draw(logits, self._settings_of(index), self._wishes_of(requests))
         rows = slice(0, len(requests)) if index is None else index
-        self._integers[_LAST, rows] = drawn.tokens
-        self._integers[_LENGTH, rows] += 1
-        self._integers[_POSITION, rows] += 1
+        self._integers[LAST, rows] = drawn.tokens
+        self._integers[LENGTH, rows] += 1
+        self._integers[POSITION, rows] += 1
         return Step(requests, drawn.tokens.tolist(), drawn.logprobs.tolist(), drawn.raw.tolist(), drawn.finite.tolist())
+
+    def launch(self, chunks: Sequence[Chunk]) -> Flight:
+        """Begin a step. Here it is over with that; on a device it may go on while the caller does something else."""
+        step = self.step(chunks)
+        return Flight(step.requests, lambda: step)
+
+    @property
+    def runs_ahead(self) -> bool:
+        """May a step be launched before the one before it has landed?"""
+        return False
 
     @torch.inference_mode()
     def release(self, request: Request) -> None:
@@ -118,6 +140,9 @@ class Runner(ABC):
     def shares_pages(self) -> bool:
         """Does it keep keys and values in the pages that requests hold, so that they may share them?"""
         return False
+
+    def prepare(self, seats: int) -> None:  # noqa: B027  # nothing to do unless steps are captured
+        """Get ready for so many requests at once; its room does not change any more."""
 
     def make_room(self, pages: int) -> None:  # noqa: B027  # nothing to do unless it keeps pages
         """Have a cache of so many pages."""
@@ -158,13 +183,13 @@ class Runner(ABC):
             wishes = [request.sampling for request in self.rows]
             filtered = [row for row, wish in enumerate(wishes) if wish.top_k or wish.top_p < 1 or wish.min_p]
             self._settings = Settings(
-                temperature=self._numbers[_TEMPERATURE, :count],
-                top_k=self._integers[_TOP_K, :count],
-                top_p=self._numbers[_TOP_P, :count],
-                min_p=self._numbers[_MIN_P, :count],
+                temperature=self._numbers[TEMPERATURE, :count],
+                top_k=self._integers[TOP_K, :count],
+                top_p=self._numbers[TOP_P, :count],
+                min_p=self._numbers[MIN_P, :count],
                 filtered=torch.tensor(filtered, dtype=torch.int64, device=self.device),
-                seed=self._integers[_SEED, :count],
-                position=self._integers[_POSITION, :count],
+                seed=self._integers[SEED, :count],
+                position=self._integers[POSITION, :count],
                 any_greedy=any(wish.temperature == 0 for wish in wishes),
                 all_plain=all(wish.temperature == 1 for wish in wishes),
             )
@@ -236,19 +261,19 @@ class PackedRunner(Runner):
 
     def _compute(self, decoding: list[int] | None, chunks: Sequence[Chunk]) -> Tensor:
         count = len(self.rows)
-        self._write_tables()
+        self._write_tables(range(count))
         decoding_requests = self.rows if decoding is None else [self.rows[row] for row in decoding]
         longest = max((len(request.tokens) for request in decoding_requests), default=1)
         if decoding is None and not chunks:
-            tokens, lengths = self._integers[_LAST, :count], self._integers[_LENGTH, :count]
+            tokens, lengths = self._integers[LAST, :count], self._integers[LENGTH, :count]
             if self._adapted is None:
                 self._adapted = self._find_adapted([request.version for request in self.rows])
             tables = self._tables[:count, : pages_for(longest)]
             batch = Batch(tokens, lengths, tables, longest, longest, (), self._adapted)
-            return self._model.logits(self._model.forward(batch, self._cache))
+            return self._model.logits(self._model.forward(batch, self._cache)).float()
         batch, drawing = self._mixed(decoding, chunks, longest)
         hidden = self._model.forward(batch, self._cache)
-        return self._model.logits(hidden[torch.tensor(drawing, dtype=torch.int64, device=self.device)])
+        return self._model.logits(hidden[torch.tensor(drawing, dtype=torch.int64, device=self.device)]).float()
 
     def _mixed(self, decoding: list[int] | None, chunks: Sequence[Chunk], longest: int) -> tuple[Batch, list[int]]:
         """Decoding rows and prompt chunks in one batch, and which of its tokens are followed by a draw."""
@@ -259,7 +284,7 @@ class PackedRunner(Runner):
         rows, last, pieces = list(decoding), dict[Request, int](), list[Piece]()
         versions = [self.rows[row].version for row in decoding]
         is_short = [
-            chunk.start > 0 and chunk.count * (chunk.start + chunk.count) <= SHORT and self._model.is_native
+            chunk.start > 0 and chunk.count * (chunk.start + chunk.count) <= SHORT and self._model.fused is not None
             for chunk in chunks
         ]
         order = sorted(range(len(chunks)), key=lambda at: not is_short[at])  # stable: who came first is computed first
@@ -291,8 +316,8 @@ class PackedRunner(Runner):
             if version in versions
         ]
 
-    def _write_tables(self) -> None:
-        """Bring the tables up to what the requests hold."""
+    def _write_tables(self, written: Iterable[int]) -> None:
+        """Bring these rows of the tables up to what their requests hold."""
         most = max((len(request.held.pages) for request in self.rows), default=0)
         rows, columns = self._tables.shape
         if len(self.rows) > rows or most > columns:
@@ -301,8 +326,8 @@ class PackedRunner(Runner):
             self._tables = wider
         self._tabled += [0] * (len(self.rows) - len(self._tabled))
         cells: list[tuple[int, int, int]] = []
-        for row, request in enumerate(self.rows):
-            pages, tabled = request.held.pages, self._tabled[row]
+        for row in written:
+            pages, tabled = self.rows[row].held.pages, self._tabled[row]
             if len(pages) > tabled:
                 cells += [(row, column, pages[column]) for column in range(tabled, len(pages))]
                 self._tabled[row] = len(pages)

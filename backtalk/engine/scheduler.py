@@ -31,6 +31,8 @@ class Request:
     """How many of `tokens` the cache holds once the step that is planned has run."""
     is_filling: bool = True
     """Some of its prompt is not in the cache yet, so there is no next token to draw."""
+    ahead: int = 0
+    """How many tokens are being drawn for it in steps that were launched and have not landed: 0 or 1 when planning."""
     shares: bool = True
     """May it use what others have computed, and they what it computes?"""
     stream: TextStream | None = None
@@ -107,6 +109,11 @@ class Scheduler:
         return sum(map(len, self._filling.values()))
 
     @property
+    def may_preempt(self) -> bool:
+        """Could the next plan take a rollout's seat?"""
+        return len(self._lines["chat"]) > 0 and any(r.priority == "rollout" for r in self.running.values())
+
+    @property
     def has_work(self) -> bool:
         """Is anyone running or waiting?"""
         return bool(self.running) or self.waiting > 0
@@ -131,7 +138,7 @@ class Scheduler:
         preempted = self._preempt()
         for request in self.running.values():
             if not request.is_filling:
-                self._advance(request, len(request.tokens))  # with the token that it drew last
+                self._advance(request, len(request.tokens) + request.ahead)  # with the token that it drew last
         self._admit()
         chunks: dict[int, list[Chunk]] = {request.version: [] for request in self.running.values()}
         budget = self.limits.prefill if prefill is None else min(prefill, self.limits.prefill)
@@ -154,7 +161,7 @@ class Scheduler:
         self.pages.extend(request.held, computed)
         request.computed = computed
         if request.shares:
-            self.pages.learn(request.held, request.tokens, computed)
+            self.pages.learn(request.held, request.tokens, min(computed, len(request.tokens)))
 
     def drop(self, request: Request) -> None:
         """Forget a request that has ended or is cancelled, wherever it stands. What it computed stays known."""
