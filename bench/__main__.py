@@ -1,4 +1,4 @@
-"""`python -m bench serving|swap|gateway|learner|loop|canary|summary|soak|peers … [--peers] [--json FILE]`."""
+"""`python -m bench serving|swap|gateway|device|learner|loop|canary|summary|soak|peers … [--peers] [--json FILE]`."""
 
 import argparse
 import asyncio
@@ -29,6 +29,12 @@ def main() -> None:
             show(name, asyncio.run(house.installed_or_not()), given.json)
         elif name == "gateway":
             show(name, asyncio.run(gateway.bench()), given.json)
+        elif name == "device":
+            from bench import device  # imports torch
+
+            rates, swaps = device.bench(given.shape or list(device.SHAPES))
+            show("device, 1,024 tokens of context", rates, given.json)
+            show("device, a version loaded beside", swaps, given.json)
         elif name == "summary":
             show(name, asyncio.run(summary.bench()), given.json)
         elif name == "soak":
@@ -63,13 +69,13 @@ async def _soak(minutes: float, every: float, out: Path | None) -> None:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="backtalk bench", description="Measure this Backtalk on this machine.")
-    names = [*NAMES, "soak", "peers"]
+    names = [*NAMES, "device", "soak", "peers"]
     parser.add_argument("benches", nargs="*", choices=names, metavar="bench", help=", ".join(names))
     parser.add_argument("--json", type=Path, metavar="FILE", help="add the figures to this file")
     tastes = [*TASTES, *loop.ODD]
     parser.add_argument("--taste", action="append", choices=tastes, metavar="NAME", help="loop: what people like")
     parser.add_argument("--peers", action="store_true", help="serving, learner: beside others on the same weights")
-    parser.add_argument("--shape", action="append", metavar="NAME", help="with --peers: S, M or a model's directory")
+    parser.add_argument("--shape", action="append", metavar="NAME", help="with --peers: S, M or a model's directory; device: 0.5B, 8B")
     parser.add_argument("--only", action="append", metavar="PEER", choices=serving.PEERS, help="with --peers: these")
     crowds = list(serving.CROWDS)
     parser.add_argument("--streams", type=int, nargs="+", default=crowds, help="with --peers: replies at once")

@@ -1,0 +1,489 @@
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,attr-defined,untyped-decorator"
+"""What a GPU computes in one go where torch would need several: attention over pages, norms, gates, and the draw.
+
+Triton compiles it at its first use on the machine that runs it. Nothing needs it: without it torch does the same.
+Numbers are float32 inside, whatever the tensors are, and the running sums of the draw float64.
+
+Shapes: t single tokens, T tokens of prompt chunks, H query heads, K key/value heads, G = H / K, D head size, V
+vocabulary. Attention keeps a running maximum and sum (online softmax, arXiv 1805.02867); for single tokens each part of
+a long text has a program of its own (Flash-Decoding, Dao et al. 2023).
+"""
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from backtalk.engine.pages import PAGE
+
+KEYS = 64
+"""Keys that a program of attention looks at at once."""
+TOKENS = 64
+"""Tokens of a prompt chunk that a program attends for."""
+SPAN = 4096
+"""Logits that a program of the draw looks at."""
+PROGRAMS = 264
+"""About two for each multiprocessor of a large GPU: with fewer, texts are cut into parts."""
+MOST_PARTS = 32
+
+
+class Kernels:
+    """The same functions as `native.Native`, and more, on CUDA tensors of one dtype."""
+
+    how = "Triton's attention"
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        # Three products of tensor cores give float32 no more than float32's own error.
+        self._precision = "ieee" if dtype == torch.float32 else "tf32"
+
+    def attend(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        turn: tuple[Tensor, Tensor] | None,
+        keys: Tensor,
+        values: Tensor,
+        tables: Tensor,
+        lengths: Tensor,
+        longest: int,
+        window: int | None,
+        scale: float,
+        cap: float | None,
+    ) -> Tensor:
+        """Turn, write into the cache, and attend, for t tokens of t texts. See `Native.attend`.
+
+        How the work is cut depends on `longest` and t alone, so that a captured call serves shorter texts too.
+        """
+        count, heads, size = query.shape
+        kv_heads = key.shape[1]
+        seen = longest if window is None else min(longest, window)
+        parts = max(1, min(PROGRAMS // (count * kv_heads), triton.cdiv(seen, KEYS), MOST_PARTS))
+        out = query.new_empty(count, heads * size)
+        partial = out if parts == 1 else query.new_empty(count, heads, parts, size, dtype=torch.float32)
+        masses = out if parts == 1 else query.new_empty(count, heads, parts, dtype=torch.float32)
+        cos, sin = turn if turn is not None else (query, query)
+        group = heads // kv_heads
+        _attend[count, kv_heads, parts](
+            *(query, key, value, cos, sin, keys, values, tables, lengths, partial, masses),
+            *(query.stride(0), key.stride(0), value.stride(0), keys.stride(0), tables.stride(0)),
+            *(scale, cap or 0.0, window or 0),
+            GROUP=group,
+            ROWS=max(16, triton.next_power_of_2(group)),
+            SIZE=size,
+            WIDTH=max(16, triton.next_power_of_2(size)),
+            KEYS=KEYS,
+            PAGE=PAGE,
+            TURNED=turn is None,
+            CAPPED=cap is not None,
+            WINDOWED=window is not None,
+            SPLIT=parts > 1,
+            PRECISION=self._precision,
+            num_warps=4,
+            num_stages=3,
+        )
+        if parts > 1:
+            _join[count, heads](
+                *(partial, masses, out, parts),
+                SIZE=size,
+                WIDTH=triton.next_power_of_2(size),
+                PARTS=triton.next_power_of_2(parts),
+                num_warps=1,
+            )
+        return out
+
+    def extend(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        tables: Tensor,
+        pieces: Tensor,
+        longest: int,
+        window: int | None,
+        scale: float,
+        cap: float | None,
+    ) -> Tensor:
+        """Attend for the tokens of prompt chunks, whose keys and values are in the cache already.
+
+        Args:
+            query: [T, H, D], turned.
+            keys, values: one layer's cache, [K, places, D].
+            tables: [P, B] int64, each chunk's pages.
+            pieces: [3, P] int64: where in its text a chunk starts, how many tokens it has, where in T they begin.
+            longest: the most tokens that a chunk has.
+            window, scale, cap: see `attend`.
+
+        Returns:
+            [T, H D].
+        """
+        count, heads, size = query.shape
+        out = query.new_empty(count, heads * size)
+        _extend[triton.cdiv(longest, TOKENS), heads, len(tables)](
+            *(query, keys, values, tables, pieces, out),
+            *(query.stride(0), keys.stride(0), tables.stride(0), pieces.stride(0)),
+            *(scale, cap or 0.0, window or 0),
+            GROUP=heads // keys.shape[0],
+            SIZE=size,
+            WIDTH=max(16, triton.next_power_of_2(size)),
+            TOKENS=TOKENS,
+            KEYS=KEYS,
+            PAGE=PAGE,
+            CAPPED=cap is not None,
+            WINDOWED=window is not None,
+            PRECISION=self._precision,
+            num_warps=4,
+            num_stages=2,
+        )
+        return out
+
+    def norm(self, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        """RMSNorm over the last dimension of a contiguous tensor."""
+        out = torch.empty_like(x)
+        self._norm(x, None, weight, epsilon, x, out)
+        return out
+
+    def add_norm(self, x: Tensor, y: Tensor, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+        """x + y, and its RMSNorm."""
+        total, out = torch.empty_like(x), torch.empty_like(x)
+        self._norm(x, y, weight, epsilon, total, out)
+        return total, out
+
+    def _norm(self, x: Tensor, y: Tensor | None, weight: Tensor, epsilon: float, total: Tensor, out: Tensor) -> None:
+        size = weight.numel()
+        width = triton.next_power_of_2(size)
+        _norm[(x.numel() // size,)](
+            *(x, x if y is None else y, weight, total, out, epsilon),
+            SIZE=size,
+            WIDTH=width,
+            ADDS=y is not None,
+            num_warps=max(1, min(8, width // 256)),
+        )
+
+    def swiglu(self, gate_up: Tensor) -> Tensor:
+        """[T, 2 I] contiguous -> silu(gate) * up, [T, I]."""
+        count, double = gate_up.shape
+        out = gate_up.new_empty(count, double // 2)
+        _swiglu[count, triton.cdiv(double // 2, 1024)](gate_up, out, double // 2, BLOCK=1024, num_warps=4)
+        return out
+
+
+@triton.jit
+def _attend(
+    query,
+    key,
+    value,
+    cos,
+    sin,
+    keys,
+    values,
+    tables,
+    lengths,
+    out,
+    masses,
+    query_stride,
+    key_stride,
+    value_stride,
+    cache_stride,
+    table_stride,
+    scale,
+    cap,
+    window,
+    GROUP: tl.constexpr,
+    ROWS: tl.constexpr,
+    SIZE: tl.constexpr,
+    WIDTH: tl.constexpr,
+    KEYS: tl.constexpr,
+    PAGE: tl.constexpr,
+    TURNED: tl.constexpr,
+    CAPPED: tl.constexpr,
+    WINDOWED: tl.constexpr,
+    SPLIT: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    token, head, part = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64), tl.program_id(2)
+    parts = tl.num_programs(2)
+    known = tl.load(lengths + token) - 1  # in the cache; its own key comes last
+    first = tl.maximum(known + 1 - window, 0) if WINDOWED else known * 0
+    span = tl.cdiv(tl.cdiv(known - first, parts), KEYS) * KEYS
+    begin = first + part * span
+    end = tl.minimum(begin + span, known)
+
+    at = tl.arange(0, WIDTH)
+    fits = at < SIZE
+    row = tl.arange(0, ROWS)
+    asks = (row[:, None] < GROUP) & fits[None, :]
+    own = query + token * query_stride + (head * GROUP + row)[:, None] * SIZE
+    q = tl.load(own + at[None, :], mask=asks, other=0.0)
+    k_new = tl.load(key + token * key_stride + head * SIZE + at, mask=fits, other=0.0)
+    v_new = tl.load(value + token * value_stride + head * SIZE + at, mask=fits, other=0.0)
+    if not TURNED:
+        other = tl.where(at < SIZE // 2, at + SIZE // 2, at - SIZE // 2)
+        c = tl.load(cos + token * SIZE + at, mask=fits, other=0.0).to(tl.float32)
+        s = tl.load(sin + token * SIZE + at, mask=fits, other=0.0).to(tl.float32)
+        q_other = tl.load(own + other[None, :], mask=asks, other=0.0)
+        k_other = tl.load(key + token * key_stride + head * SIZE + other, mask=fits, other=0.0)
+        q = (q * c[None, :] + q_other * s[None, :]).to(q.dtype)
+        k_new = (k_new * c + k_other * s).to(k_new.dtype)
+
+    best = tl.full([ROWS], float("-inf"), tl.float32)
+    mass = tl.zeros([ROWS], tl.float32)
+    total = tl.zeros([ROWS, WIDTH], tl.float32)
+    for place in range(begin, end, KEYS):
+        seen = place + tl.arange(0, KEYS)
+        valid = seen < end
+        page = tl.load(tables + token * table_stride + seen // PAGE, mask=valid, other=0)
+        where = head * cache_stride + (page * PAGE + seen % PAGE) * SIZE
+        k = tl.load(keys + where[None, :] + at[:, None], mask=valid[None, :] & fits[:, None], other=0.0)
+        scores = tl.dot(q, k, input_precision=PRECISION) * scale
+        if CAPPED:
+            scores = cap * (2 * tl.sigmoid(2 * scores / cap) - 1)  # tanh
+        scores = tl.where(valid[None, :], scores, float("-inf"))
+        better = tl.maximum(best, tl.max(scores, 1))
+        shrink = tl.exp(best - better)
+        weights = tl.exp(scores - better[:, None])
+        v = tl.load(values + where[:, None] + at[None, :], mask=valid[:, None] & fits[None, :], other=0.0)
+        mass = mass * shrink + tl.sum(weights, 1)
+        total = total * shrink[:, None] + tl.dot(weights.to(v.dtype), v, input_precision=PRECISION)
+        best = better
+    if part == 0:
+        page = tl.load(tables + token * table_stride + known // PAGE)
+        where = head * cache_stride + (page * PAGE + known % PAGE) * SIZE
+        tl.store(keys + where + at, k_new, mask=fits)
+        tl.store(values + where + at, v_new, mask=fits)
+        score = tl.sum(q.to(tl.float32) * k_new.to(tl.float32)[None, :], 1) * scale
+        if CAPPED:
+            score = cap * (2 * tl.sigmoid(2 * score / cap) - 1)
+        better = tl.maximum(best, score)
+        shrink, weight = tl.exp(best - better), tl.exp(score - better)
+        mass = mass * shrink + weight
+        total = total * shrink[:, None] + weight[:, None] * v_new.to(tl.float32)[None, :]
+        best = better
+
+    total = total / tl.where(mass > 0, mass, 1.0)[:, None]
+    answers = token * tl.num_programs(1) * GROUP + head * GROUP + row
+    if SPLIT:
+        answers = answers * parts + part
+        tl.store(masses + answers, best + tl.log(tl.where(mass > 0, mass, 1.0)), mask=row < GROUP)
+    tl.store(out + answers[:, None] * SIZE + at[None, :], total, mask=asks)
+
+
+@triton.jit
+def _join(partial, masses, out, parts, SIZE: tl.constexpr, WIDTH: tl.constexpr, PARTS: tl.constexpr):
+    answer = tl.program_id(0).to(tl.int64) * tl.num_programs(1) + tl.program_id(1)
+    part, at = tl.arange(0, PARTS), tl.arange(0, WIDTH)
+    mass = tl.load(masses + answer * parts + part, mask=part < parts, other=float("-inf"))
+    weights = tl.exp(mass - tl.max(mass, 0))
+    wanted = (part[:, None] < parts) & (at[None, :] < SIZE)
+    each = tl.load(partial + (answer * parts + part)[:, None] * SIZE + at[None, :], mask=wanted, other=0.0)
+    tl.store(out + answer * SIZE + at, tl.sum(each * weights[:, None], 0) / tl.sum(weights, 0), mask=at < SIZE)
+
+
+@triton.jit
+def _extend(
+    query,
+    keys,
+    values,
+    tables,
+    pieces,
+    out,
+    query_stride,
+    cache_stride,
+    table_stride,
+    piece_stride,
+    scale,
+    cap,
+    window,
+    GROUP: tl.constexpr,
+    SIZE: tl.constexpr,
+    WIDTH: tl.constexpr,
+    TOKENS: tl.constexpr,
+    KEYS: tl.constexpr,
+    PAGE: tl.constexpr,
+    CAPPED: tl.constexpr,
+    WINDOWED: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    block, head, piece = tl.program_id(0), tl.program_id(1).to(tl.int64), tl.program_id(2).to(tl.int64)
+    start = tl.load(pieces + piece)
+    count = tl.load(pieces + piece_stride + piece)
+    offset = tl.load(pieces + 2 * piece_stride + piece)
+    begins = block * TOKENS
+    if begins < count:
+        token = begins + tl.arange(0, TOKENS)
+        at = tl.arange(0, WIDTH)
+        fits = at < SIZE
+        asks = (token[:, None] < count) & fits[None, :]
+        q = tl.load(query + (offset + token)[:, None] * query_stride + head * SIZE + at[None, :], mask=asks, other=0.0)
+        ends = start + tl.minimum(begins + TOKENS, count)
+        first = tl.maximum(start + begins + 1 - window, 0) if WINDOWED else start * 0
+        best = tl.full([TOKENS], float("-inf"), tl.float32)
+        mass = tl.zeros([TOKENS], tl.float32)
+        total = tl.zeros([TOKENS, WIDTH], tl.float32)
+        for place in range(first, ends, KEYS):
+            seen = place + tl.arange(0, KEYS)
+            valid = seen < ends
+            page = tl.load(tables + piece * table_stride + seen // PAGE, mask=valid, other=0)
+            where = (head // GROUP) * cache_stride + (page * PAGE + seen % PAGE) * SIZE
+            k = tl.load(keys + where[None, :] + at[:, None], mask=valid[None, :] & fits[:, None], other=0.0)
+            scores = tl.dot(q, k, input_precision=PRECISION) * scale
+            if CAPPED:
+                scores = cap * (2 * tl.sigmoid(2 * scores / cap) - 1)
+            sees = valid[None, :] & (seen[None, :] <= (start + token)[:, None])
+            if WINDOWED:
+                sees = sees & (seen[None, :] > (start + token - window)[:, None])
+            scores = tl.where(sees, scores, float("-inf"))
+            better = tl.maximum(best, tl.max(scores, 1))
+            against = tl.where(better == float("-inf"), 0.0, better)  # nothing in its window yet
+            shrink = tl.exp(best - against)
+            weights = tl.exp(scores - against[:, None])
+            v = tl.load(values + where[:, None] + at[None, :], mask=valid[:, None] & fits[None, :], other=0.0)
+            mass = mass * shrink + tl.sum(weights, 1)
+            total = total * shrink[:, None] + tl.dot(weights.to(v.dtype), v, input_precision=PRECISION)
+            best = better
+        total = total / tl.where(mass > 0, mass, 1.0)[:, None]
+        answers = ((offset + token) * tl.num_programs(1) + head) * SIZE
+        tl.store(out + answers[:, None] + at[None, :], total, mask=asks)
+
+
+@triton.jit
+def _norm(x, y, weight, total, out, epsilon, SIZE: tl.constexpr, WIDTH: tl.constexpr, ADDS: tl.constexpr):
+    row, at = tl.program_id(0).to(tl.int64), tl.arange(0, WIDTH)
+    fits = at < SIZE
+    value = tl.load(x + row * SIZE + at, mask=fits, other=0.0)
+    if ADDS:
+        value = (value.to(tl.float32) + tl.load(y + row * SIZE + at, mask=fits, other=0.0)).to(value.dtype)
+        tl.store(total + row * SIZE + at, value, mask=fits)
+    value = value.to(tl.float32)
+    scale = tl.rsqrt(tl.sum(value * value, 0) / SIZE + epsilon)
+    tl.store(out + row * SIZE + at, value * scale * tl.load(weight + at, mask=fits, other=0.0), mask=fits)
+
+
+@triton.jit
+def _swiglu(gate_up, out, size, BLOCK: tl.constexpr):
+    row, at = tl.program_id(0).to(tl.int64), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    gate = tl.load(gate_up + row * 2 * size + at, mask=at < size, other=0.0).to(tl.float32)
+    up = tl.load(gate_up + row * 2 * size + size + at, mask=at < size, other=0.0)
+    tl.store(out + row * size + at, gate * tl.sigmoid(gate) * up, mask=at < size)
+
+
+# The draw ------------------------------------------------------------------------------------------------------------
+
+
+def draw(logits: Tensor, integers: Tensor, temperature: Tensor, fields: tuple[int, int, int, int], drawn: Tensor) -> None:
+    """Draw each row's next token, as `draw.draw` does without filters and wishes, and count it.
+
+    Args:
+        logits: [n, V], any dtype.
+        integers: [fields, rows] int64 with rows ≥ n: the seeds, and what is counted.
+        temperature: [rows] float32; 0 = greedy.
+        fields: which of the integers are the last token, the length, the place in the reply and the seed. The first
+            is set, the second and third are counted up by one.
+        drawn: [4, n] float64, out: token, log-prob of the behaviour, raw log-prob, finite (1 or 0); see `draw.Drawn`.
+    """
+    count, vocabulary = logits.shape
+    spans = triton.cdiv(vocabulary, SPAN)
+    stats = torch.empty(4, count, spans, dtype=torch.float32, device=logits.device)
+    _scan[count, spans](
+        *(logits, temperature, stats, vocabulary, logits.stride(0), stats.stride(0)), SPAN=SPAN, num_warps=8
+    )
+    last, length, position, seed = fields
+    _pick[(count,)](
+        *(logits, temperature, stats, integers[last], integers[length], integers[position], integers[seed], drawn),
+        *(vocabulary, spans, logits.stride(0), stats.stride(0), drawn.stride(0)),
+        SPAN=SPAN,
+        SPANS=triton.next_power_of_2(spans),
+        num_warps=8,
+    )
+
+
+@triton.jit
+def _scan(logits, temperature, stats, vocabulary, row_stride, stat_stride, SPAN: tl.constexpr):
+    """Of each span: its highest logit and where that is, its mass after temperature and its raw mass."""
+    row, span, spans = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.num_programs(1)
+    at = span * SPAN + tl.arange(0, SPAN)
+    x = tl.load(logits + row * row_stride + at, mask=at < vocabulary, other=float("-inf")).to(tl.float32)
+    top = tl.max(x, 0)
+    divisor = tl.load(temperature + row)
+    divisor = tl.where(divisor == 0, 1.0, divisor)
+    # A span of which nothing is possible has no mass; its logits less its top would be no numbers.
+    less = x - tl.where(top == float("-inf"), 0.0, top)
+    place = stats + row * spans + span
+    tl.store(place, top)
+    tl.store(place + stat_stride, tl.argmax(x, 0).to(tl.float32))
+    tl.store(place + 2 * stat_stride, tl.sum(tl.exp(less / divisor), 0))
+    tl.store(place + 3 * stat_stride, tl.sum(tl.exp(less), 0))
+
+
+@triton.jit
+def _mixed(z):
+    z = (z ^ ((z >> 30) & 0x3FFFFFFFF)) * -4658895280553007687
+    z = (z ^ ((z >> 27) & 0x1FFFFFFFFF)) * -7723592293110705685
+    return z ^ ((z >> 31) & 0x1FFFFFFFF)
+
+
+@triton.jit
+def _pick(
+    logits,
+    temperature,
+    stats,
+    lasts,
+    lengths,
+    positions,
+    seeds,
+    drawn,
+    vocabulary,
+    spans,
+    row_stride,
+    stat_stride,
+    drawn_stride,
+    SPAN: tl.constexpr,
+    SPANS: tl.constexpr,
+):
+    """First the span in which the running sum exceeds u × total, then the token in it."""
+    row = tl.program_id(0).to(tl.int64)
+    span = tl.arange(0, SPANS)
+    mine = stats + row * spans + span
+    tops = tl.load(mine, mask=span < spans, other=float("-inf"))
+    top = tl.max(tops, 0)
+    warmth = tl.load(temperature + row)
+    divisor = tl.where(warmth == 0, 1.0, warmth)
+    less = tops - tl.where(top == float("-inf"), 0.0, top)
+    masses = tl.load(mine + 2 * stat_stride, mask=span < spans, other=0.0) * tl.exp(less / divisor)
+    raw = tl.sum(tl.load(mine + 3 * stat_stride, mask=span < spans, other=0.0) * tl.exp(less), 0)
+    sums = masses.to(tl.float64)
+    running = tl.cumsum(sums, 0)
+    total = tl.sum(sums, 0)
+
+    position = tl.load(positions + row)
+    bits = _mixed(_mixed(tl.load(seeds + row) - 7046029254386353131) + (position + 1) * -7046029254386353131)
+    u = ((bits >> 11) & 0x1FFFFFFFFFFFFF).to(tl.float64) * 1.1102230246251565e-16  # 2^-53; see `draw.uniforms`
+    target = u * total
+    # Rounding may lift the target to the total itself: then the last that has any mass is meant.
+    chosen = tl.minimum(tl.sum((running <= target).to(tl.int32), 0), tl.max(tl.where(sums > 0, span, 0), 0))
+    rest = target - tl.sum(tl.where(span < chosen, sums, 0.0), 0)
+
+    at = tl.arange(0, SPAN)
+    x = tl.load(
+        logits + row * row_stride + chosen * SPAN + at, mask=chosen * SPAN + at < vocabulary, other=float("-inf")
+    ).to(tl.float32)
+    weights = tl.exp((x - top) / divisor).to(tl.float64)
+    inside = tl.cumsum(weights, 0)
+    found = tl.minimum(tl.sum((inside <= rest).to(tl.int32), 0), tl.max(tl.where(weights > 0, at, 0), 0))
+    token = chosen * SPAN + found
+
+    highest = tl.min(tl.where((tops == top) & (span < spans), span, SPANS), 0)
+    places = tl.load(mine + stat_stride, mask=span < spans, other=0.0)
+    likeliest = highest * SPAN + tl.sum(tl.where(span == highest, places, 0.0), 0).to(tl.int32)
+    token = tl.where(warmth == 0, likeliest, token)
+    finite = (tl.abs(top) < float("inf")) & (tl.abs(total) < float("inf"))  # false for NaN too
+    token = tl.where(finite, token, 0)
+
+    logit = tl.load(logits + row * row_stride + token).to(tl.float32)
+    tl.store(drawn + row, token.to(tl.float64))
+    tl.store(drawn + drawn_stride + row, ((logit - top) / divisor).to(tl.float64) - tl.log(total))
+    tl.store(drawn + 2 * drawn_stride + row, (logit - top - tl.log(raw)).to(tl.float64))
+    tl.store(drawn + 3 * drawn_stride + row, finite.to(tl.float64))
+    tl.store(lasts + row, token.to(tl.int64))
+    tl.store(lengths + row, tl.load(lengths + row) + 1)
+    tl.store(positions + row, position + 1)
