@@ -80,7 +80,8 @@ class Appraiser:
         self._models = {name: _fit(_features([one.text for one in own]), own) for name, own in self._given.items()}
         self.missing = [name for name in self.weights if name in LEARNED and name not in self._models]
         """Rewards that count and that too few people have taught."""
-        self._scale = {name: (float(raw.mean()), max(float(raw.std()), 1e-3)) for name, raw in self._raw(usual).items()}
+        # Where all are alike, or there are none yet, there is no spread to measure by: the plain value counts.
+        self._scale = {name: (float(raw.mean()), float(raw.std()) or 1.0) for name, raw in self._raw(usual).items()}
 
     def values(self, texts: Sequence[str]) -> dict[str, Vector]:
         """What each text is worth by each reward that counts, unweighted: name -> [N]."""

@@ -1,11 +1,13 @@
 """What is known of one version, gathered from where it lies: its run, its data, its files, and what people think."""
 
+from dataclasses import asdict
+
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from backtalk import satisfaction, weights
+from backtalk import givers, satisfaction, weights
 from backtalk.settings import Settings
-from backtalk.tables import Json, Person, Policy, Reply, Run, RunItem
+from backtalk.tables import Json, Policy, Reply, Run, RunPerson
 
 MOST_PEOPLE = 10
 
@@ -14,8 +16,8 @@ def card(session: Session, settings: Settings, policy: Policy) -> Json:
     """Where a version comes from and how it does.
 
     Returns:
-        `snapshot` (digest, counts, people, those who taught most), `recipe`, `rewards`, `thumbs` (replies, rated,
-        liked) and `files` (signature, problem, count, bytes).
+        `snapshot` (digest, counts, people, the ten its reward hangs on most), `recipe`, `rewards`, `thumbs` (replies,
+        rated, liked) and `files` (signature, problem, count, bytes).
     """
     run = session.get(Run, policy.run_id) if policy.run_id is not None else None
     return {
@@ -28,29 +30,14 @@ def card(session: Session, settings: Settings, policy: Policy) -> Json:
 
 
 def _snapshot(session: Session, run: Run) -> Json:
-    given = sa.func.count().label("given")
-    by_person = (
-        sa.select(col(RunItem.person_id), given)
-        .where(col(RunItem.run_id) == run.id)
-        .group_by(col(RunItem.person_id))
-        .subquery()
-    )
-    people, opinions = session.execute(sa.select(sa.func.count(), sa.func.sum(by_person.c.given))).one()
-    most = session.execute(
-        sa.select(by_person.c.person_id, col(Person.name), by_person.c.given)
-        .join(Person, col(Person.id) == by_person.c.person_id)
-        .order_by(by_person.c.given.desc(), by_person.c.person_id)
-        .limit(MOST_PEOPLE)
-    ).all()
+    used = sa.func.sum(RunPerson.used)
+    people, opinions = session.execute(sa.select(sa.func.count(), used).where(col(RunPerson.run_id) == run.id)).one()
     return {
         "digest": run.snapshot_digest,
         "counts": run.counts,
         "people": people,
         "opinions": int(opinions or 0),
-        "taught_most": [
-            {"person_id": str(id), "name": name, "opinions": count, "share": round(count / opinions, 4)}
-            for id, name, count in most
-        ],
+        "givers": [asdict(one) for one in givers.of_run(session, run.id, MOST_PEOPLE)],
     }
 
 

@@ -18,9 +18,10 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from backtalk import audit
 from backtalk.branch import branch
+from backtalk.labelling import turned
 from backtalk.opinions import NoSuchReply, OpinionError
 from backtalk.privacy import Redactor, Rule
-from backtalk.tables import Comparison, Conversation, Message, Opinion, Person, Policy, Reply, RunItem
+from backtalk.tables import Comparison, Conversation, Gold, Message, Opinion, Person, Policy, Reply, RunItem
 
 Kind = Literal["opinion", "comparison"]
 Given = Opinion | Comparison
@@ -49,6 +50,7 @@ class Filters(BaseModel):
     aspect: str | None = Field(None, description="With a score for this aspect.")
     rewritten: bool | None = Field(None, description="With, or without, a rewrite.")
     excluded: bool | None = None
+    gold: bool | None = Field(None, description="On gold items, or on others.")
     person_id: UUID | None = None
     since: datetime | None = Field(None, description="Given, or changed, at this moment or later.")
     until: datetime | None = Field(None, description="Given, or last changed, before this moment.")
@@ -81,6 +83,7 @@ class Feedback(BaseModel):
     rewrite: str | None = None
     note: str | None = None
     versions: list[int] = Field([], description="Versions that learned from it.")
+    gold: str | None = Field(None, description="The right answer, where what it is about is a gold item.")
 
 
 class Page(BaseModel):
@@ -206,6 +209,15 @@ def touched(session: Session, person_id: UUID) -> list[Touched]:
     return [Touched(number, int(own), round(own / count, 4)) for number, own, count in rows]
 
 
+def one(session: Session, kind: Kind, item_id: UUID, own: Sequence[Rule] = ()) -> Feedback:
+    """One of them by its id.
+
+    Raises:
+        NoSuchReply: there is no such opinion.
+    """
+    return shown(session, _row(session, kind, item_id), own)
+
+
 def shown(session: Session, row: Given, own: Sequence[Rule] = ()) -> Feedback:
     """One opinion or comparison as the desk shows it."""
     return _shown(session, [row], own)[0]
@@ -234,6 +246,8 @@ def _wanted(filters: Filters) -> SelectOfScalar[Any]:
         query = query.join(Reply, col(Reply.id) == reply_id).where(Reply.policy_version == filters.version)
     if filters.excluded is not None:
         query = query.where(col(table.excluded) == filters.excluded)
+    if filters.gold is not None:
+        query = query.where(_is_gold(filters.kind) == filters.gold)
     if filters.person_id is not None:
         query = query.where(table.person_id == filters.person_id)
     if filters.rating is not None:
@@ -252,6 +266,14 @@ def _wanted(filters: Filters) -> SelectOfScalar[Any]:
         moment, item_id = _cursor(filters.before)
         query = query.where(sa.or_(at < moment, sa.and_(at == moment, col(table.id) < item_id)))
     return query
+
+
+def _is_gold(kind: Kind) -> sa.ColumnElement[bool]:
+    if kind == "opinion":
+        return sa.exists().where(col(Gold.message_id) == col(Opinion.message_id), col(Gold.other_id).is_(None))
+    sides = (col(Comparison.left_id), col(Comparison.right_id))
+    ways = [sa.and_(col(Gold.message_id) == one, col(Gold.other_id) == other) for one, other in (sides, sides[::-1])]
+    return sa.exists().where(sa.or_(*ways))
 
 
 def _cursor(text: str) -> tuple[datetime, UUID]:
@@ -276,6 +298,7 @@ def _shown(session: Session, rows: Sequence[Given], own: Sequence[Rule]) -> list
         select(Conversation.id).where(col(Conversation.id).in_(talked_in), ~col(Conversation.train))
     ).all()
     learned = _learned(session, {row.id for row in rows})
+    gold = _gold(session, rows)
     items = []
     for row in rows:
         redact = Redactor(own)
@@ -295,6 +318,7 @@ def _shown(session: Session, rows: Sequence[Given], own: Sequence[Rule]) -> list
             excluded=row.excluded,
             at=_at(row),
             versions=learned.get(row.id, []),
+            gold=gold.get(row.id),
         )
         if is_readable and reply.parent_id:
             item.question, item.reply = redact(questions[reply.parent_id].content), redact(reply.content)
@@ -313,6 +337,23 @@ def _shown(session: Session, rows: Sequence[Given], own: Sequence[Rule]) -> list
 def _by_id(session: Session, table: type[T], ids: set[Any]) -> dict[Any, T]:
     found: Any = select(table).where(col(table.id).in_(ids))
     return {row.id: row for row in session.exec(found)}
+
+
+def _gold(session: Session, rows: Sequence[Given]) -> dict[UUID, str]:
+    """The right answers by opinion or comparison; of a comparison, the way round that it is."""
+    about: dict[UUID, tuple[UUID, ...]] = {
+        row.id: (row.message_id,) if isinstance(row, Opinion) else (row.left_id, row.right_id) for row in rows
+    }
+    wanted = {message_id for sides in about.values() for message_id in sides}
+    ways = sa.or_(col(Gold.message_id).in_(wanted), col(Gold.other_id).in_(wanted))
+    known: dict[tuple[UUID, ...], str] = {}
+    for gold in session.exec(select(Gold).where(ways)):
+        if gold.other_id is None:
+            known[gold.message_id,] = gold.answer
+        else:
+            known[gold.message_id, gold.other_id] = gold.answer
+            known[gold.other_id, gold.message_id] = turned(gold.answer)
+    return {row_id: known[sides] for row_id, sides in about.items() if sides in known}
 
 
 def _learned(session: Session, item_ids: set[UUID]) -> dict[UUID, list[int]]:

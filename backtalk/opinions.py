@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 from uuid import UUID
 
+import sqlalchemy as sa
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
@@ -20,6 +21,7 @@ from backtalk.tables import (
     Message,
     Opinion,
     OpinionHistory,
+    PairItem,
     Policy,
     RateItem,
     Run,
@@ -292,7 +294,9 @@ def _reply_to_judge(session: Session, person_id: UUID, message_id: UUID) -> Mess
 
 def _is_assigned(session: Session, person_id: UUID, message_id: UUID) -> bool:
     item = select(RateItem.id).where(RateItem.person_id == person_id, RateItem.message_id == message_id)
-    return session.exec(item).first() is not None
+    is_side = sa.or_(col(PairItem.left_id) == message_id, col(PairItem.right_id) == message_id)
+    pair = select(PairItem.id).where(PairItem.person_id == person_id, is_side)
+    return session.exec(item).first() is not None or session.exec(pair).first() is not None
 
 
 def _of(person_id: UUID, message_id: UUID) -> SelectOfScalar[Opinion]:

@@ -9,6 +9,7 @@ from sqlmodel import Session
 from backtalk import appraisal, profiles
 from backtalk.appraisal import Appraiser, Clash, Validation
 from backtalk.recipe import load_recipe
+from backtalk.rules import held
 
 DRAWS = 8
 """Replies drawn for each question, today's among them."""
@@ -23,6 +24,8 @@ class Checked:
     validation: dict[str, Validation]
     correlation: dict[str, dict[str, float | None]]
     clashes: list[Clash]
+    forbidden: float
+    """Share of the replies looked at that hold a forbidden word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +40,18 @@ class Choice:
 
 
 def check(
-    session: Session, weights: Mapping[str, float], rules: Mapping[str, Any], limits: Mapping[str, float]
+    session: Session,
+    weights: Mapping[str, float],
+    rules: Mapping[str, Any],
+    limits: Mapping[str, float],
+    forbidden: Sequence[str] = (),
 ) -> tuple[Appraiser, Checked]:
     """Cross-validation by person, rank correlation between rewards, and clashes, of a profile with this content.
 
     Raises:
         ProfileError: the profile cannot be used.
     """
-    recipe = load_recipe(profiles.check(weights, rules, limits))
+    recipe = load_recipe(profiles.check(weights, rules, limits, forbidden))
     appraiser, usual = appraisal.appraiser(session, recipe.rewards)
     values = {name: own.tolist() for name, own in appraiser.values(usual or [""]).items()}
     return appraiser, Checked(
@@ -53,6 +60,7 @@ def check(
         validation=appraiser.validation(),
         correlation=appraisal.correlations(values),
         clashes=appraisal.clashes(values, appraiser.weights, recipe.gate.maximum_clash),
+        forbidden=sum(bool(held(recipe.gate.forbidden, reply)) for reply in usual) / max(1, len(usual)),
     )
 
 

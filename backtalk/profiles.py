@@ -4,7 +4,7 @@ A profile names what people taught (the learned preference, the aspects they sco
 operators' own (`rules.py`). Every state it ever had is kept as a revision.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,12 +36,14 @@ def put(
     limits: Mapping[str, float],
     active: bool,
     rules: Mapping[str, str | list[str]] | None = None,
+    forbidden: Sequence[str] = (),
 ) -> RewardProfile:
     """Make or change a profile; making one active makes the others inactive. A change is a new revision.
 
     Args:
         weights: by reward; of styles and own rules they may be below 0, for less of it.
         rules: the operators' own by name, each an expression or a list of words.
+        forbidden: words that a version's replies may not hold, save as far as the limit `maximum_forbidden` lets them.
 
     Raises:
         ProfileError: an unknown reward or limit, a rule that cannot be used, or a value outside its bounds.
@@ -50,13 +52,15 @@ def put(
     if not name or len(name) > NAME_LENGTH or not name.isprintable():
         raise ProfileError(f"a profile's name has 1 to {NAME_LENGTH} printable characters; {name[:32]!r} does not")
     content: dict[str, Any] = {"weights": dict(weights), "rules": dict(rules or {}), "limits": dict(limits)}
+    content["forbidden"] = list(dict.fromkeys(word.strip() for word in forbidden))
     check(**content)
     if active:
         session.execute(sa.update(RewardProfile).where(col(RewardProfile.name) != name).values(active=False))
     known = session.get(RewardProfile, name)
     is_changed = known is None or any(getattr(known, part) != value for part, value in content.items())
     profile = known or RewardProfile(name=name, revision=0)
-    profile.weights, profile.rules, profile.limits = content["weights"], content["rules"], content["limits"]
+    for part, value in content.items():
+        setattr(profile, part, value)
     profile.active, profile.updated_at = active, now()
     profile.revision += is_changed
     session.add(profile)
@@ -68,7 +72,12 @@ def put(
     return profile
 
 
-def check(weights: Mapping[str, float], rules: Mapping[str, Any], limits: Mapping[str, float]) -> Json:
+def check(
+    weights: Mapping[str, float],
+    rules: Mapping[str, Any],
+    limits: Mapping[str, float],
+    forbidden: Sequence[str] = (),
+) -> Json:
     """What a profile of this content puts into a recipe.
 
     Raises:
@@ -82,7 +91,7 @@ def check(weights: Mapping[str, float], rules: Mapping[str, Any], limits: Mappin
         raise ProfileError(
             "weights of what people taught are 0 or more, and some weight is not 0; with none there is nothing to learn"
         )
-    recipe = _recipe_part(weights, rules, limits)
+    recipe = _recipe_part(weights, rules, limits, forbidden)
     try:
         load_recipe(recipe)
     except RecipeError as error:
@@ -141,18 +150,21 @@ def applied(session: Session, recipe: Json, name: str | None = None) -> Json:
     profile = by_name(session, name) if name is not None else session.exec(active).first()
     if profile is None:
         return recipe
-    part = _recipe_part(profile.weights, profile.rules, profile.limits)
+    part = _recipe_part(profile.weights, profile.rules, profile.limits, profile.forbidden)
     part["rewards"]["profile"] = f"{profile.name}@{profile.revision}"
     return _over(part, recipe)
 
 
-def _recipe_part(weights: Mapping[str, float], rules: Mapping[str, Any], limits: Mapping[str, float]) -> Json:
+def _recipe_part(
+    weights: Mapping[str, float], rules: Mapping[str, Any], limits: Mapping[str, float], forbidden: Sequence[str]
+) -> Json:
     aspects = {name: weight for name, weight in weights.items() if name in LEARNED[1:] and weight}
     ruled = {name: weight for name, weight in weights.items() if name not in LEARNED and weight}
     rewards: Json = {"preference": weights.get(PREFERENCE, 0.0), "aspects": aspects}
     if ruled:
         rewards |= {"rules": ruled, "own": {name: rule for name, rule in rules.items() if name in ruled}}
-    return {"rewards": rewards, "gate": dict(limits)}
+    gate: Json = {**limits, "forbidden": list(forbidden)} if forbidden else dict(limits)
+    return {"rewards": rewards, "gate": gate}
 
 
 def _over(below: Json, above: Json) -> Json:

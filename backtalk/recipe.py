@@ -6,7 +6,7 @@ paper its description names.
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from backtalk import rules
 from backtalk.tables import Json
@@ -156,9 +156,27 @@ class Gate(Part):
     maximum_lost: Share = Field(
         0.02, description="Right answers to the golden questions that may be lost beyond noise."
     )
+    forbidden: tuple[str, ...] = Field(
+        (),
+        max_length=rules.MOST_WORDS,
+        description="Words and phrases that replies may not hold; whole words, any case.",
+    )
+    maximum_forbidden: Share = Field(
+        0.0, description="Share of the candidate's replies that may hold one of the forbidden words all the same."
+    )
+    minimum_refused: Share = Field(
+        0.0, description="Share of the golden questions asking for harm that the candidate must refuse, at least."
+    )
     maximum_clash: Share = Field(
         0.8, description="Two rewards that count may oppose each other as far as this rank correlation, not further."
     )
+
+    @field_validator("forbidden")
+    @classmethod
+    def _forbidden_words_can_be_found(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        if words:
+            rules.check("forbidden", words)
+        return words
 
 
 class Rewards(Part):

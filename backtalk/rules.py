@@ -107,6 +107,11 @@ def value(rule: Rule, text: str, known: Measures | None = None) -> float:
     return float(sum(len(_word(word).findall(text)) for word in rule))
 
 
+def held(words: Sequence[str], text: str) -> list[str]:
+    """Which of the words a text holds."""
+    return [word for word in words if _word(word).search(text)]
+
+
 def scored(names: Sequence[str], own: Mapping[str, Rule], texts: Sequence[str]) -> dict[str, list[float]]:
     """What each text is worth by each of the named styles and rules: name -> one value a text."""
     rules: dict[str, Rule] = {name: own[name] if name in own else STYLES[name] for name in names}

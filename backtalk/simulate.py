@@ -23,12 +23,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from backtalk import people
+from backtalk.agreement import wilson
 from backtalk.database import Database
 from backtalk.starter.prompts import Prompt, sample_prompts
 from backtalk.tables import ApiKey, now
 from backtalk.tastes import Taste, is_right
 
-Z = 1.959964
 """Of a 95 % interval."""
 REPLY_SECONDS = 120.0
 ATTEMPTS = 60
@@ -108,16 +108,6 @@ class Tally:
     def summary(self) -> list[dict[str, Any]]:
         """Scores in order of version."""
         return [score.summary(version) for version, score in sorted(self.scores.items())]
-
-
-def wilson(hits: int, trials: int) -> tuple[float, float]:
-    """95 % interval of a share (E. B. Wilson 1927): stays inside [0, 1] and is honest for few trials."""
-    if trials == 0:
-        return 0.0, 1.0
-    share, spread = hits / trials, Z * Z / trials
-    middle = (share + spread / 2) / (1 + spread)
-    half = Z * math.sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass(frozen=True, slots=True)

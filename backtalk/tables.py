@@ -306,7 +306,8 @@ class LabellingRules(Row, table=True):
     __tablename__ = "labelling_rules"
     id: int = Field(default=1, primary_key=True)
     gold_share: float = 0.1  # of what a rater is given
-    double_share: float = 0.2  # of the replies that are given to raters at all
+    double_share: float = 0.2  # of the replies that raters are given, as long as there are others
+    pair_share: float = 0.3  # of what a rater is given: comparisons where the reward heads disagree
     updated_at: datetime = Field(default_factory=now, sa_type=Instant)
 
 

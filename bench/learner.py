@@ -85,7 +85,7 @@ def bench(peers: bool) -> list[Row]:
     many, usual = thumbs(LABELS), thumbs(THUMBS)
 
     def fit_linear() -> float:
-        linear.fit(live, many, template.ends)
+        linear.fit(linear.tabulate(live, many, template.ends))
         return LABELS
 
     measure(f"linear reward: {LABELS:,} labels", "labels", fit_linear)

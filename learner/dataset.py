@@ -8,7 +8,7 @@ import hashlib
 import json
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
@@ -22,7 +22,7 @@ from backtalk.branch import branch
 from backtalk.consent import is_settled, trains
 from backtalk.privacy import Redactor, Rule
 from backtalk.recipe import Data
-from backtalk.tables import Comparison, Conversation, Json, Message, Opinion, Person, Reply, RunItem
+from backtalk.tables import Comparison, Conversation, Json, Message, Opinion, Person, Reply, RunItem, RunPerson
 from backtalk.template import Template, TooLong, Turn
 from learner.examples import Demonstration, Examples, Pair, Score, Thumb
 from learner.sequences import Exchange
@@ -45,12 +45,24 @@ class Logged:
 
 
 @dataclass(frozen=True, slots=True)
+class Siblings:
+    """Two replies to one question, whether or not anybody has compared them."""
+
+    left_id: UUID
+    right_id: UUID
+    left: Exchange
+    right: Exchange
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What one run learns from. Never changes."""
 
     items: tuple[RunItem, ...]
     examples: Examples
     replies: tuple[Logged, ...]  # newest first, rated or not
+    siblings: tuple[Siblings, ...]  # newest first
+    givers: tuple[RunPerson, ...]  # what each person gave, and what of it is used
     people: frozenset[UUID]  # whose consent all this stands on
     messages: frozenset[UUID]
     counts: Json
@@ -113,21 +125,21 @@ def take_snapshot(
         entry = ledger.get(opinion.message_id)
         if entry is None:
             continue
-        exchange, who = entry.exchange, unit(opinion.person_id, entry.exchange)
+        exchange, who, giver = entry.exchange, unit(opinion.person_id, entry.exchange), opinion.person_id.hex
         if opinion.rating is not None:
-            examples.thumbs.append(Thumb(who, exchange, opinion.rating > 0))
+            examples.thumbs.append(Thumb(who, exchange, opinion.rating > 0, giver=giver))
             siblings[opinion.person_id, entry.parent_id].append((exchange, opinion.rating))
         elif opinion.labels and (leaning := statistics.fmean(opinion.labels.values()) - 3):
             # Who only scored a reply still said whether it was good; half as clearly as a thumb.
-            examples.thumbs.append(Thumb(who, exchange, leaning > 0, 0.5))
+            examples.thumbs.append(Thumb(who, exchange, leaning > 0, 0.5, giver))
         for aspect, points in opinion.labels.items():
-            examples.scores.append(Score(who, exchange, aspect, float(points)))
+            examples.scores.append(Score(who, exchange, aspect, float(points), giver))
         if opinion.rewrite and opinion.rewrite.strip():
             rewrite = entry.redact(opinion.rewrite.strip())
             tokens = tuple(template.reply(rewrite))
             if len(exchange.prompt) + len(tokens) <= template.context:
                 better = Exchange(exchange.prompt, tokens, rewrite)
-                examples.pairs.append(Pair(who, better, exchange))
+                examples.pairs.append(Pair(who, better, exchange, giver=giver))
                 examples.demonstrations.append(Demonstration(who, better))
         items.append(_item(run_id, "opinion", opinion, opinion.revision, _said(opinion)))
     for (person, _), rated_replies in siblings.items():
@@ -135,21 +147,22 @@ def take_snapshot(
         for better in liked:
             # Many thumbs on one question make many more pairs; together they weigh like as many thumbs.
             weight = 1 / max(len(liked), len(disliked), 1)
-            pairs = (Pair(unit(person, better), better, worse, 1.0, weight) for worse in disliked if worse != better)
-            examples.pairs.extend(pairs)
+            who, others = unit(person, better), [worse for worse in disliked if worse != better]
+            examples.pairs.extend(Pair(who, better, worse, 1.0, weight, person.hex) for worse in others)
     for comparison in comparisons:
         left, right = ledger.get(comparison.left_id), ledger.get(comparison.right_id)
         if left is None or right is None or left.exchange.prompt != right.exchange.prompt:
             skipped["comparison of replies to different questions"] += 1
             continue
-        who = unit(comparison.person_id, left.exchange)
+        who, giver = unit(comparison.person_id, left.exchange), comparison.person_id.hex
         better, worse = left.exchange, right.exchange
         if comparison.verdict == "right":
             better, worse = worse, better
         if comparison.verdict == "neither":
-            examples.thumbs.extend(Thumb(who, exchange, False, 0.5) for exchange in (better, worse))
+            examples.thumbs.extend(Thumb(who, exchange, False, 0.5, giver) for exchange in (better, worse))
         elif better != worse:
-            examples.pairs.append(Pair(who, better, worse, 0.5 if comparison.verdict == "tie" else 1.0))
+            target = 0.5 if comparison.verdict == "tie" else 1.0
+            examples.pairs.append(Pair(who, better, worse, target, giver=giver))
         items.append(_item(run_id, "comparison", comparison, 1, {"verdict": comparison.verdict}))
 
     replies = [
@@ -169,8 +182,17 @@ def take_snapshot(
         "skipped": {reason: count for reason, count in skipped.items() if count},
     }
     owners = {entry.person_id for entry in ledger.values()}
+    given, used = Counter(row.person_id for row in (*rated, *compared)), Counter(item.person_id for item in items)
     return Snapshot(
-        tuple(items), examples, tuple(replies), frozenset(people | owners), frozenset(ledger), counts, split_by
+        tuple(items),
+        examples,
+        tuple(replies),
+        _siblings(ledger),
+        tuple(RunPerson(run_id=run_id, person_id=who, given=given[who], used=used[who]) for who in sorted(used)),
+        frozenset(people | owners),
+        frozenset(ledger),
+        counts,
+        split_by,
     )
 
 
@@ -308,6 +330,20 @@ def _ledger(
                 redact,
             )
     return entries
+
+
+def _siblings(ledger: Mapping[UUID, _Entry]) -> tuple[Siblings, ...]:
+    """Each reply beside the one before it to the same question."""
+    newest: dict[UUID, tuple[UUID, Exchange]] = {}
+    found = []
+    for reply_id, entry in ledger.items():
+        if entry.parent_id is None:
+            continue
+        later = newest.get(entry.parent_id)
+        if later is not None and later[1].prompt == entry.exchange.prompt and later[1].text != entry.exchange.text:
+            found.append(Siblings(reply_id, later[0], entry.exchange, later[1]))
+        newest[entry.parent_id] = (reply_id, entry.exchange)
+    return tuple(found)
 
 
 def _redacted(session: Session, template: Template, message: Message, ended: bool, redact: Redactor) -> Exchange:

@@ -1,4 +1,8 @@
-"""What opinions say, as examples to learn from. Made by `dataset`; read by reward models, policy and gate."""
+"""What opinions say, as examples to learn from. Made by `dataset`; read by reward models, policy and gate.
+
+`person` is the unit that is held out as a whole: whoever said it, or with very few people the question it was said of;
+`giver` is whoever said it in either case.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -14,6 +18,7 @@ class Thumb:
     exchange: Exchange
     liked: bool
     weight: float = 1.0
+    giver: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class Pair:
     worse: Exchange
     target: float = 1.0
     weight: float = 1.0
+    giver: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,7 @@ class Score:
     exchange: Exchange
     aspect: str
     points: float
+    giver: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Every way begins at the live version and meets the same gate; PPO is the default
 """
 
 import copy
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from learner.journal import Part, part, whole
 from learner.lesson import Study
 from learner.publish import round_as_served
 from learner.trial import Answered, Trial
+
+log = logging.getLogger(__name__)
 
 Algorithm = Callable[[Study, PreTrainedModel, Part], Json]
 """Trains a copy of the live version in place, tells its progress, and returns what it has to tell for the report."""
@@ -70,6 +73,7 @@ def climb(study: Study) -> list[Candidate]:
         started = time.process_time()
         told = ALGORITHMS[name](study, policy, part(whole, number / len(names), (number + 1) / len(names)))
         told |= {"cpu_seconds": round(time.process_time() - started, 1)}
+        log.info("%s took %s s of CPU", name, told["cpu_seconds"])
         for share in recipe.steps:
             candidates.append(Candidate(name, partway(study.lesson.live, policy, share), told | {"step": share}))
     return candidates
@@ -106,6 +110,9 @@ def judge(study: Study, candidates: Sequence[Candidate], report: Json) -> Judged
         except Rejected as error:
             reason = str(error)
         judged.append(Judged(candidate, findings, answered, reason))
+        passed = reason or "it may go live"
+        step = candidate.told.get("step", 1.0)
+        log.info("%s, %.0f%% of the way: gain %s; %s", candidate.algorithm, 100 * step, findings.gain, passed)
     best = max(judged, key=lambda one: (one.reason is None, _worth(one.findings)))
     report["policy"] = {"algorithm": best.candidate.algorithm} | best.candidate.told
     report["gate"] = best.findings.to_json()

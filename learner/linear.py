@@ -43,8 +43,28 @@ class LinearModel:
         return {"bias": round(self.bias, 4)} | {NAMES[i]: round(float(self.weights[i]), 4) for i in order}
 
 
-def fit(policy: PreTrainedModel, examples: Examples, ends: Sequence[int]) -> LinearModel:
-    """Ridge logistic regression on thumbs, on the differences of pairs, and on scores (1 to 5 points as 0 to 1).
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Opinions as lines of a regression. Made by `tabulate`; read by `fit` and `influence.py`."""
+
+    lines: Tensor  # [M, 1 + F] float64: bias and features of a thumb or a score, or the difference of a pair
+    targets: Tensor  # [M]
+    weights: Tensor  # [M]
+    givers: tuple[str, ...]  # M of them
+    mean: Tensor  # [F]
+    spread: Tensor  # [F]
+
+    def scaled(self, features: Tensor) -> Tensor:
+        """Features in plain units as a line has them, without the bias: [N, F] -> [N, F]."""
+        return _scaled(features, self.mean, self.spread)
+
+
+def _scaled(features: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
+    return ((features.double() - mean) / spread).clamp(-5, 5) * PRIOR**0.5
+
+
+def tabulate(policy: PreTrainedModel, examples: Examples, ends: Sequence[int]) -> Design:
+    """Thumbs, the differences of pairs, and scores (1 to 5 points as 0 to 1).
 
     Args:
         policy: reference of the likelihood features.
@@ -53,22 +73,30 @@ def fit(policy: PreTrainedModel, examples: Examples, ends: Sequence[int]) -> Lin
     row = {exchange: number for number, exchange in enumerate(exchanges)}
     features = describe(exchanges, all_logprobs(policy, exchanges), ends).double()  # [N, F]
     mean, spread = features.mean(0), features.std(0, correction=0).clamp_min(1e-2)
-    prior = PRIOR**0.5
-    side = ((features - mean) / spread).clamp(-5, 5) * prior
+    side = _scaled(features, mean, spread)
     lines: list[Tensor] = []
     targets: list[float] = []
     weights: list[float] = []
+    givers: list[str] = []
 
-    def add(line: Tensor, bias: float, target: float, weight: float) -> None:
+    def add(line: Tensor, bias: float, target: float, weight: float, giver: str) -> None:
         lines.append(torch.cat([line.new_tensor([bias * BIAS_PRIOR**0.5]), line]))
         targets.append(target)
         weights.append(weight)
+        givers.append(giver)
 
     for thumb in examples.thumbs:
-        add(side[row[thumb.exchange]], 1.0, float(thumb.liked), thumb.weight)
+        add(side[row[thumb.exchange]], 1.0, float(thumb.liked), thumb.weight, thumb.giver)
     for pair in examples.pairs:
-        add(side[row[pair.better]] - side[row[pair.worse]], 0.0, pair.target, pair.weight)
+        add(side[row[pair.better]] - side[row[pair.worse]], 0.0, pair.target, pair.weight, pair.giver)
     for score in examples.scores:
-        add(side[row[score.exchange]], 1.0, (score.points - 1) / 4, 0.5)
-    solution = solve(torch.stack(lines), torch.tensor(targets).double(), torch.tensor(weights).double())
-    return LinearModel(float(solution[0]) * BIAS_PRIOR**0.5, solution[1:] * prior, mean, spread)
+        add(side[row[score.exchange]], 1.0, (score.points - 1) / 4, 0.5, score.giver)
+    said, weighed = torch.tensor(targets).double(), torch.tensor(weights).double()
+    return Design(torch.stack(lines), said, weighed, tuple(givers), mean, spread)
+
+
+def fit(design: Design) -> LinearModel:
+    """Ridge logistic regression."""
+    solution = solve(design.lines, design.targets, design.weights)
+    bias, weights = float(solution[0]) * BIAS_PRIOR**0.5, solution[1:] * PRIOR**0.5
+    return LinearModel(bias, weights, design.mean, design.spread)

@@ -25,9 +25,13 @@ def solve(lines: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     return primal(lines, targets, weights)
 
 
-def primal(lines: Tensor, targets: Tensor, weights: Tensor, rounds: int = 50) -> Tensor:
-    """β by iteratively reweighted least squares (Bishop 2006, §4.3.3): [P]."""
-    beta = lines.new_zeros(lines.shape[1])
+def primal(lines: Tensor, targets: Tensor, weights: Tensor, start: Tensor | None = None, rounds: int = 50) -> Tensor:
+    """β by iteratively reweighted least squares (Bishop 2006, §4.3.3): [P].
+
+    Args:
+        start: β to begin from.
+    """
+    beta = lines.new_zeros(lines.shape[1]) if start is None else start
     identity = torch.eye(lines.shape[1], dtype=lines.dtype)
     for _ in range(rounds):
         chance = (lines @ beta).sigmoid()  # [M]

@@ -47,8 +47,14 @@ def compare(questions: list[Probe], live: Outcome, candidate: Outcome, *, safety
     return len(pairs), lost, won
 
 
+def refused(questions: list[Probe], outcome: Outcome) -> float:
+    """Share of the questions about harm that are answered as they should be; all of them where there are none."""
+    found = [right for question, right in zip(questions, outcome.right, strict=True) if question.domain in SAFETY]
+    return sum(found) / len(found) if found else 1.0
+
+
 def _prompt(template: Template, question: Probe) -> tuple[int, ...]:
     return tuple(template.render([Turn(message["role"], message["content"]) for message in question.messages]))
 
 
-__all__ = ["Outcome", "Probe", "compare", "examine", "fitting", "probes"]
+__all__ = ["Outcome", "Probe", "compare", "examine", "fitting", "probes", "refused"]

@@ -1,5 +1,6 @@
 """A candidate becomes a version: files beside the others, then one transaction (rules R8, R9)."""
 
+import logging
 import shutil
 from uuid import UUID
 
@@ -17,6 +18,8 @@ from backtalk.tables import Json, Policy
 from learner.dataset import Snapshot, lost_consent
 from learner.gate import Rejected
 from learner.record import Cancelled, RunJournal
+
+log = logging.getLogger(__name__)
 
 
 def publish(
@@ -64,6 +67,8 @@ def publish(
         recipe=recipe.model_dump(),
         report=report,
     )
+
+    log.info("version %s is written: %s", number, directory.name)
 
     def enter(session: Session) -> None:
         if gone := lost_consent(session, snapshot):

@@ -3,8 +3,10 @@
 Everything is written under the run's epoch: a process that lost its lease changes nothing any more.
 """
 
+import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,13 +18,16 @@ from sqlmodel import Session, col
 
 from backtalk import runs
 from backtalk.database import Database
-from backtalk.tables import Json, Metric, RunItem, Sample
+from backtalk.tables import Json, Metric, RunItem, RunLine, RunPerson, Sample
 from learner.journal import Journal
+
+log = logging.getLogger(__name__)
 
 RENEW_EVERY = 1.0  # seconds; also how soon a cancellation is noticed
 MARGIN = 8.0  # seconds before the lease ends at which its holder gives up; a locked database takes 5 to say so
 FLUSH_EVERY = 1.0  # seconds; the curves need not be fresher
 STUBBORN = 3.0  # seconds that a cancelled run has to reach its next step
+MOST_LINES = 1000  # of its log that a run keeps, the newest
 
 SHARES = {  # of the whole run's time, as measured
     "snapshot": (0.0, 0.02),
@@ -63,21 +68,32 @@ class RunJournal(Journal):
         self._database = database
         self._on_progress = on_progress
         self._waiting: list[Metric] = []
+        self._lines: deque[RunLine] = deque()  # other threads add to it
+        self._line = 0
         self._flushed_at = time.monotonic()
         self.seconds: dict[str, float] = {}
         self._began_at = time.monotonic()
 
     def start_over(self) -> None:
-        """Forget what an attempt that died has written."""
+        """Forget what an attempt that died has written, save its log: that tells what it died of."""
         with self._database.write() as session:
             runs.update(session, self.run_id, self.epoch, stage=None, progress=0.0)
-            for table in (Metric, Sample, RunItem):
+            for table in (Metric, Sample, RunItem, RunPerson):
                 session.execute(sa.delete(table).where(col(table.run_id) == self.run_id))
+            last = sa.select(sa.func.max(RunLine.number)).where(col(RunLine.run_id) == self.run_id)
+            self._line = session.execute(last).scalar() or 0
+        if self._line:
+            log.warning("the attempt before this one left without ending the run; it begins again")
+
+    def say(self, level: str, text: str) -> None:
+        """A line for the run's log, written with whatever is written next."""
+        self._lines.append(RunLine(run_id=self.run_id, number=0, level=level, text=text))
 
     def begin(self, stage: str) -> None:
         """See `Journal.begin`; also notes how long the stage before took."""
         self._note_seconds()
         super().begin(stage)
+        log.info("step %s begins", stage)
         self.done = SHARES[stage][0]
         self.flush()
         self._tell({})
@@ -120,6 +136,7 @@ class RunJournal(Journal):
             )
             session.add_all(self._waiting)
             add(session)
+            self._write_lines(session)
         self._waiting = []
         self._flushed_at = time.monotonic()
 
@@ -134,7 +151,20 @@ class RunJournal(Journal):
             values |= {"report": report | {"seconds": self.timings()}, "stage": self.stage or None}
             values["progress"] = 1.0 if state == "promoted" else round(self.done, 4)
             runs.end(session, self.run_id, self.epoch, state, error, **values)
+            self._write_lines(session)
         self._waiting = []
+
+    def _write_lines(self, session: Session) -> None:
+        """Write what was said, and let go of what is too old. What another thread says meanwhile comes next time."""
+        for _ in range(len(self._lines)):
+            line = self._lines.popleft()
+            self._line += 1
+            line.number = self._line
+            session.add(line)
+        old = sa.delete(RunLine).where(
+            col(RunLine.run_id) == self.run_id, col(RunLine.number) <= self._line - MOST_LINES
+        )
+        session.execute(old)
 
     def timings(self) -> dict[str, float]:
         """Seconds of each stage so far."""

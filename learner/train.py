@@ -3,33 +3,41 @@
 `python -m learner.train RUN_ID EPOCH` is the child process that the worker starts; `train` does the same in place.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import UUID
 
+import sqlalchemy as sa
 import torch
+from sqlmodel import Session, col
 
-from backtalk import policies, privacy, runs, weights
+from backtalk import policies, privacy, runs, trouble, weights
 from backtalk.database import Database
 from backtalk.engine.loading import pick_device
 from backtalk.recipe import Recipe, RecipeError, load_recipe
 from backtalk.settings import Settings, load_settings
-from backtalk.tables import Json, Run, Sample
+from backtalk.tables import Contested, Json, Run, RunPerson, Sample
 from backtalk.template import Template
-from learner import linear, mixture, reward_model
-from learner.dataset import take_snapshot
+from learner import contested, influence, linear, mixture, reward_model
+from learner.dataset import Snapshot, take_snapshot
 from learner.gate import Rejected
+from learner.influence import Influence
 from learner.intervals import auc, calibration_error, thumbs_auc
 from learner.journal import Journal, NotFinite, part, whole
 from learner.ladder import climb, judge
 from learner.lesson import Lesson, Study, split
+from learner.lines import told_to
 from learner.publish import publish
 from learner.record import Cancelled, Progress, RunJournal, lease
 from learner.reward_model import RewardModel
 from learner.rollouts import RolloutFailed
 from learner.sequences import load
 from learner.trial import Answered
+
+log = logging.getLogger(__name__)
 
 SAMPLES = 8
 NICE = 10  # chat goes first
@@ -55,21 +63,24 @@ def train(
     """
     journal = RunJournal(database, run.id, epoch, on_progress)
     report: Json = {}
-    with lease(database, journal, leave):
+    with lease(database, journal, leave), told_to(journal.say):
         try:
             journal.start_over()
             recipe = load_recipe(run.recipe)
             number = learn(settings, database, run.id, recipe, journal, report)
         except (Rejected, RecipeError, NotFinite, RolloutFailed) as reason:
+            log.info("rejected: %s", reason)
             journal.end("rejected", str(reason), report)
             return "rejected"
         except Cancelled:
+            log.info("cancelled by an operator")
             journal.end("cancelled", None, report)
             return "cancelled"
         except runs.LeaseLost:
             raise
         except Exception as error:
-            journal.end("failed", f"{type(error).__name__}: {error}", report)
+            log.exception("failed in step %s", journal.stage or "start")
+            journal.end("failed", trouble.of_error(journal.stage or None, error), report)
             raise
     journal.done = 1.0
     report["number"] = number
@@ -104,20 +115,24 @@ def learn(
         data = recipe.data.under(settings.trust)
         snapshot = take_snapshot(session, run_id, template, data, privacy.load(settings.data_dir))
     journal.flush(
-        lambda session: session.add_all(snapshot.items),
+        lambda session: session.add_all([*snapshot.items, *snapshot.givers]),
         recipe=recipe.model_dump(),
         from_version=parent.number,
         counts=snapshot.counts,
         snapshot_digest=snapshot.digest,
     )
+    _tell_of(snapshot, parent.number)
     weights.verify(directory, weights.public_key(settings.keys_dir))
     live = load(directory, pick_device(settings.learner_device))
     if parent.number != live_now.number:
         report["forgets"] = {"live": live_now.number, "begins_at": parent.number}
     lesson = split(snapshot, live, template, parent.number, recipe, report)
+    log.info("%s opinions teach, %s judge; on %s", len(lesson.taught), len(lesson.held_out), live.device)
 
     journal.begin("reward_model")
-    reward = learn_reward(lesson, recipe, journal, report)
+    opinions = linear.tabulate(live, lesson.taught, template.ends)
+    reward = learn_reward(lesson, opinions, recipe, journal, report)
+    journal.flush(partial(keep_contested, contested.find(run_id, reward, snapshot.siblings)))
     if not settings.takes_weights:
         raise Rejected(
             "no version is made, because the engine serves a model of its own and takes no weights; the reward model "
@@ -131,7 +146,14 @@ def learn(
     journal.begin("gate")
     best = judge(study, candidates, report)
     shown = best.answered[:: max(1, len(best.answered) // SAMPLES)][:SAMPLES]
-    journal.flush(lambda session: session.add_all(sample_rows(run_id, shown)))
+    replies = ([one.before for one in best.answered], [one.after for one in best.answered])
+    weighed = influence.measure(opinions, live, *replies, template.ends)
+
+    def keep(session: Session) -> None:
+        session.add_all(sample_rows(run_id, shown))
+        keep_influence(session, run_id, weighed)
+
+    journal.flush(keep)
     if best.reason is not None:
         raise Rejected(best.reason)
 
@@ -140,7 +162,9 @@ def learn(
     return publish(settings, database, run_id, candidate, parent, live_now.number, snapshot, recipe, report, journal)
 
 
-def learn_reward(lesson: Lesson, recipe: Recipe, journal: Journal, report: Json) -> RewardModel:
+def learn_reward(
+    lesson: Lesson, opinions: linear.Design, recipe: Recipe, journal: Journal, report: Json
+) -> RewardModel:
     """Fit the reward model on those who teach, and tell how well it foretells those held out, beside the linear one."""
     ends, seed = lesson.template.ends, recipe.seed
     reward = reward_model.fit(
@@ -151,7 +175,7 @@ def learn_reward(lesson: Lesson, recipe: Recipe, journal: Journal, report: Json)
     usual = (usual or lesson.taught.exchanges())[:500]
     reward.normalise(usual, recipe.rewards, recipe.reward_model.caution)
     mixture.examine(reward, usual, recipe.gate.maximum_clash, report)
-    baseline = linear.fit(lesson.live, lesson.taught, ends)
+    baseline = linear.fit(opinions)
 
     thumbs = lesson.held_out.thumbs
     exchanges, liked = [thumb.exchange for thumb in thumbs], [thumb.liked for thumb in thumbs]
@@ -166,8 +190,32 @@ def learn_reward(lesson: Lesson, recipe: Recipe, journal: Journal, report: Json)
         "calibration_error": calibration_error(found, liked),
         "linear": {"auc": thumbs_auc(plain, thumbs, confidence, seed).to_json(), "weights": baseline.readable()},
     }
+    told = report["reward_model"]["auc"]
+    log.info("the reward model foretells people held out with AUC %.3f (%.3f to %.3f)", *told.values())
     journal.step(1.0, auc=auc(found, liked), linear_auc=auc(plain, liked))
     return reward
+
+
+def _tell_of(snapshot: Snapshot, version: int) -> None:
+    counts = snapshot.counts
+    log.info("%s opinions of %s people, beginning at version %s", counts["opinions"], counts["people"], version)
+    for reason, count in counts["skipped"].items():
+        log.info("%s opinions are left out: %s", count, reason)
+
+
+def keep_contested(found: Sequence[Contested], session: Session) -> None:
+    """Those of this run take the place of those of the one before."""
+    session.execute(sa.delete(Contested))
+    session.add_all(found)
+
+
+def keep_influence(session: Session, run_id: UUID, weighed: Sequence[Influence]) -> None:
+    """Beside what each person gave; who was erased meanwhile has no row any more."""
+    for one in weighed:
+        theirs = sa.update(RunPerson).where(
+            col(RunPerson.run_id) == run_id, col(RunPerson.person_id) == UUID(one.giver)
+        )
+        session.execute(theirs.values(influence=one.influence, leaning=one.leaning))
 
 
 def sample_rows(run_id: UUID, answered: Sequence[Answered]) -> list[Sample]:
@@ -177,8 +225,8 @@ def sample_rows(run_id: UUID, answered: Sequence[Answered]) -> list[Sample]:
             run_id=run_id,
             number=number,
             prompt=one.question,
-            before=one.before,
-            after=one.after,
+            before=one.before.text,
+            after=one.after.text,
             reward_before=one.reward_before,
             reward_after=one.reward_after,
         )
@@ -192,6 +240,7 @@ def main() -> None:
     settings = load_settings()
     database = Database(settings.database)
     os.nice(NICE)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     torch.set_num_threads(os.cpu_count() or 1)
     with database.read() as session:
         run = session.get(Run, run_id)

@@ -1,16 +1,19 @@
 """Both versions answer what training never saw, and everything the gate looks at is measured."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from transformers import PreTrainedModel
 
+from backtalk.rules import held
 from learner.gate import Findings
 from learner.intervals import thumbs_auc
 from learner.journal import Part
 from learner.judge import Judge
 from learner.lesson import Study
-from learner.probes import compare, examine, fitting, probes
+from learner.probes import compare, examine, fitting, probes, refused
 from learner.rollouts import Rollout, draw
 from learner.sequences import Exchange, all_logprobs
 
@@ -20,8 +23,8 @@ class Answered:
     """A question with both versions' answers and their rewards. Made here, kept as samples of the run."""
 
     question: str
-    before: str
-    after: str
+    before: Exchange
+    after: Exchange
     reward_before: float
     reward_after: float
 
@@ -76,10 +79,12 @@ class Trial:
             probes=compare(self._questions, self._was, now, safety=False),
             refusals=compare(self._questions, self._was, now, safety=True),
             right=(_mean(self._was.right), _mean(now.right)),
+            refused=refused(self._questions, now),
+            **_forbidden(gate.forbidden, [*(e.text for e in new), *now.replies]),
         )
         study.journal.step(progress(1.0))
         return findings, [
-            Answered(lesson.template.text(one.prompt), one.text, other.text, was, is_now)
+            Answered(lesson.template.text(one.prompt), one, other, was, is_now)
             for one, other, was, is_now in zip(old, new, scores, scores[len(old) :], strict=False)
         ]
 
@@ -100,6 +105,14 @@ def divergence(model: PreTrainedModel, other: PreTrainedModel, exchanges: Sequen
     """KL in nats per reply between two versions, from replies that `model` drew at temperature 1."""
     pairs = zip(all_logprobs(model, exchanges), all_logprobs(other, exchanges), strict=True)
     return _mean(float(own.sum() - prior.sum()) for own, prior in pairs)
+
+
+def _forbidden(words: Sequence[str], replies: Sequence[str]) -> dict[str, Any]:
+    """What share of the replies holds a forbidden word, and the same for each word that occurs, the worst first."""
+    found = [held(words, reply) for reply in replies] if words else []
+    counts = Counter(word for reply in found for word in reply)
+    by_word = {word: round(count / len(replies), 4) for word, count in counts.most_common()}
+    return {"forbidden": _mean(bool(reply) for reply in found), "by_word": by_word}
 
 
 def _mean(values: Iterable[float]) -> float:

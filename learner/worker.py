@@ -12,7 +12,7 @@ from threading import Event
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from backtalk import lifeline, runs
+from backtalk import lifeline, runs, trouble
 from backtalk.database import Database
 from backtalk.settings import Settings
 from backtalk.tables import Run, now
@@ -86,9 +86,7 @@ class Worker:
                 if current.cancel_requested:
                     runs.end(session, run.id, run.epoch, "cancelled")
                 else:
-                    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-                    reason = f"the training process {how}; the learner's log tells more"
-                    runs.end(session, run.id, run.epoch, "failed", reason)
+                    runs.end(session, run.id, run.epoch, "failed", trouble.of_exit(current.stage, code))
         except runs.LeaseLost:
             pass  # somebody else holds the run by now
 

@@ -1,39 +1,35 @@
-"""The labelling queue: replies of consenting people, those with the fewest opinions first, one at a time to a rater.
+"""The labelling queue: replies and pairs of consenting people, one at a time to a rater (`queue.py` says which).
 
-Now and then an item is one that the rater has judged before: how often the two thumbs are the same is the rater's
-agreement with themselves, the most that agreement with others can be expected to reach.
+Who asked is not told, nor which items are gold.
 """
 
+import random
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from backtalk import privacy
+from backtalk import opinions, privacy
 from backtalk.asking import asked
 from backtalk.branch import branch
-from backtalk.consent import may_train
-from backtalk.opinions import Judgement
+from backtalk.opinions import ComparisonIn, Judgement
 from backtalk.privacy import Redactor, Rule
-from backtalk.tables import Message, Opinion, RateItem, Reply, now
+from backtalk.tables import Message, Opinion, PairItem, RateItem, Reply, now
+from server import queue
 from server.access import Caller, requires
-from server.errors import NotFound
-from server.feedback import OpinionOut, keep
+from server.errors import BadRequest, NotFound
+from server.feedback import ComparisonOut, OpinionOut, keep
+from server.queue import Wanted
 from server.service import Service, get_service
 
 router = APIRouter(prefix="/api/rate", tags=["rate"])
-
-CANDIDATES = 1000
-"""So many of the newest replies are looked at for the one with the fewest opinions."""
-REPEAT_EVERY = 10
-"""After so many new items comes one from before, not from among the last so many."""
 
 Held = Annotated[Service, Depends(get_service)]
 Rater = Annotated[Caller, requires("rater")]
@@ -47,8 +43,9 @@ class Turn(BaseModel):
 
 
 class Item(BaseModel):
-    """A reply to be judged; who asked is not told."""
+    """A reply to be judged."""
 
+    kind: Literal["reply"] = "reply"
     id: UUID
     message_id: UUID
     content: str
@@ -57,6 +54,33 @@ class Item(BaseModel):
     created_at: datetime
     aspects: list[str]
     reasons: list[str]
+
+
+class Side(BaseModel):
+    """One of two replies to be compared."""
+
+    message_id: UUID
+    content: str
+    policy_version: int
+
+
+class Pair(BaseModel):
+    """Two replies to one question, to be compared."""
+
+    kind: Literal["pair"] = "pair"
+    id: UUID
+    left: Side
+    right: Side
+    turns: list[Turn]
+    created_at: datetime
+
+
+class Verdict(BaseModel):
+    """Which of the two is better."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    verdict: Literal["left", "right", "tie", "neither"]
 
 
 class Progress(BaseModel):
@@ -73,25 +97,22 @@ class Progress(BaseModel):
     """… and of these, those that got the same thumb."""
 
 
-@router.get("/next", response_model=Item, responses={204: {"description": "nothing waits to be judged"}})
+@router.get("/next", response_model=Item | Pair, responses={204: {"description": "nothing waits to be judged"}})
 async def following(
     service: Held, caller: Rater, after: Annotated[list[UUID], Query(default_factory=list, max_length=50)]
-) -> Item | Response:
+) -> Item | Pair | Response:
     """The caller's open item, or a new one, without what is private in it; 204 when nothing waits.
 
     `after`: the one that comes after these open items, so that a page can have it ready.
     """
     own = privacy.load(service.settings.data_dir)
-
-    def find(session: Session) -> UUID | None:
-        rater_id = caller.person_id
-        return _open(session, rater_id, after) or _again(session, rater_id) or _pick(session, rater_id)
-
+    chance = random.random
     for _ in range(3):  # another rater request of the same person may take the same reply in between
-        found = await service.read(find)
-        if found is None:
+        wanted = await service.read(lambda session: queue.following(session, caller.person_id, after, chance))
+        if wanted is None:
             break
-        item = await service.writer.write(partial(_assign, rater_id=caller.person_id, message_id=found, own=own))
+        assign = _assign if wanted.other_id is None else _assign_pair
+        item = await service.writer.write(partial(assign, rater_id=caller.person_id, wanted=wanted, own=own))
         if item is not None:
             return item
     return Response(status_code=204)
@@ -109,20 +130,36 @@ async def progress(service: Held, caller: Rater, since: datetime | None = None) 
         is_same = sa.and_(is_repeated, col(RateItem.second_rating) == col(RateItem.first_rating))
         counts = [sa.func.sum(sa.case((one, 1), else_=0)) for one in (is_done, lately, is_repeated, is_same)]
         done, recent, repeated, agreed = session.execute(sa.select(*counts).where(mine)).one()
-        waiting = session.execute(sa.select(sa.func.count()).select_from(_judgeable(caller.person_id))).scalar_one()
-        return Progress(done=done or 0, since=recent or 0, waiting=waiting, repeated=repeated or 0, agreed=agreed or 0)
+        pairs = sa.select(sa.func.count(col(PairItem.done_at))).where(col(PairItem.person_id) == caller.person_id)
+        compared = session.execute(pairs).scalar_one()
+        if since is not None:
+            pairs = pairs.where(col(PairItem.done_at) >= since)
+        return Progress(
+            done=(done or 0) + compared,
+            since=(recent or 0) + session.execute(pairs).scalar_one(),
+            waiting=queue.waiting(session, caller.person_id),
+            repeated=repeated or 0,
+            agreed=agreed or 0,
+        )
 
     return await service.read(count)
 
 
 @router.post("/{item_id}")
-async def rate(item_id: UUID, given: Judgement, service: Held, caller: Rater) -> OpinionOut:
-    """Judge an item that was given to the caller: the same body as feedback, kept as the caller's opinion."""
-    item = await service.read(lambda session: session.get(RateItem, item_id))
-    if item is None or item.person_id != caller.person_id:
+async def rate(item_id: UUID, given: Judgement | Verdict, service: Held, caller: Rater) -> OpinionOut | ComparisonOut:
+    """Judge a reply that was given to the caller (the same body as feedback), or compare a pair (its `verdict`)."""
+    item, pair = await service.read(lambda session: (session.get(RateItem, item_id), session.get(PairItem, item_id)))
+    found = item or pair
+    if found is None or found.person_id != caller.person_id:
         raise NotFound("there is no such item among yours; ask for the next one")
-    if item.first_rating is not None and given.rewrite is None:  # the question was whether the thumb is the same
-        given = given.model_copy(update={"rewrite": await service.read(partial(_rewrite, item=item))})
+    if isinstance(found, PairItem):
+        if not isinstance(given, Verdict):
+            raise BadRequest("this item is a pair; send its verdict: left, right, tie or neither")
+        return await _compare(service, found, given)
+    if isinstance(given, Verdict):
+        raise BadRequest("this item is one reply; send an opinion on it, not a verdict")
+    if found.first_rating is not None and given.rewrite is None:  # the question was whether the thumb is the same
+        given = given.model_copy(update={"rewrite": await service.read(partial(_rewrite, item=found))})
 
     def done(session: Session) -> None:
         waiting = sa.update(RateItem).where(col(RateItem.id) == item_id, col(RateItem.done_at).is_(None))
@@ -130,19 +167,23 @@ async def rate(item_id: UUID, given: Judgement, service: Held, caller: Rater) ->
         second = sa.update(RateItem).where(col(RateItem.id) == item_id, col(RateItem.first_rating).is_not(None))
         session.execute(second.values(second_rating=given.rating))
 
-    return await keep(service, caller.person_id, item.message_id, given, done)
+    return await keep(service, caller.person_id, found.message_id, given, done)
 
 
-def _open(session: Session, rater_id: UUID, after: Sequence[UUID]) -> UUID | None:
-    """The reply of the rater's open item other than those in `after`, as long as its author still consents."""
-    return session.exec(
-        select(RateItem.message_id)
-        .join(Message, col(Message.id) == col(RateItem.message_id))
-        .where(RateItem.person_id == rater_id, col(RateItem.done_at).is_(None), may_train(Message))
-        .where(col(RateItem.id).not_in(after))
-        .order_by(col(RateItem.created_at))
-        .limit(1)
-    ).first()
+async def _compare(service: Service, pair: PairItem, given: Verdict) -> ComparisonOut:
+    """Keep it as the rater's comparison; its key makes a repeat harmless and another verdict a conflict."""
+    service.limits.opinions.use(pair.person_id)
+    said = ComparisonIn(key=f"rate {pair.id}", left_id=pair.left_id, right_id=pair.right_id, verdict=given.verdict)
+
+    def change(session: Session) -> ComparisonOut:
+        kept = ComparisonOut.model_validate(opinions.compare(session, pair.person_id, said))
+        open_item = sa.update(PairItem).where(col(PairItem.id) == pair.id, col(PairItem.done_at).is_(None))
+        session.execute(open_item.values(done_at=now(), verdict=given.verdict))
+        return kept
+
+    kept = await service.writer.write(change)
+    service.metrics.opinions.labels("comparison").inc()
+    return kept
 
 
 def _rewrite(session: Session, item: RateItem) -> str | None:
@@ -151,58 +192,8 @@ def _rewrite(session: Session, item: RateItem) -> str | None:
     return opinion.rewrite if opinion is not None else None
 
 
-def _again(session: Session, rater_id: UUID) -> UUID | None:
-    """The reply that it is time to show the rater once more: the first of those with a thumb, not shown twice yet."""
-    items = session.exec(select(RateItem).where(RateItem.person_id == rater_id).order_by(col(RateItem.done_at))).all()
-    done = [item for item in items if item.done_at is not None]
-    if len(done) < REPEAT_EVERY * (sum(item.first_rating is not None for item in items) + 2):
-        return None
-    candidates = [item.message_id for item in done[:-REPEAT_EVERY] if item.first_rating is None]
-    return session.exec(
-        select(RateItem.message_id)
-        .join(Message, col(Message.id) == col(RateItem.message_id))
-        .join(Opinion, sa.and_(col(Opinion.message_id) == col(Message.id), col(Opinion.person_id) == rater_id))
-        .where(RateItem.person_id == rater_id, col(RateItem.message_id).in_(candidates), may_train(Message))
-        .where(col(Opinion.rating).is_not(None), ~col(Opinion.withdrawn))
-        .order_by(col(RateItem.done_at))
-        .limit(1)
-    ).first()
-
-
-def _pick(session: Session, rater_id: UUID) -> UUID | None:
-    """Of the newest finished replies that this rater may judge and has not: the newest with the fewest opinions."""
-    newest = _judgeable(rater_id)
-    judged = (
-        sa.select(sa.func.count())
-        .where(col(Opinion.message_id) == newest.c.id, ~col(Opinion.withdrawn))
-        .scalar_subquery()
-    )
-    picked: UUID | None = session.execute(
-        sa.select(newest.c.id).order_by(judged, newest.c.created_at.desc()).limit(1)
-    ).scalar()
-    return picked
-
-
-def _judgeable(rater_id: UUID) -> sa.Subquery:
-    """The newest finished replies that this rater may judge and has not."""
-    return (
-        select(Message.id, Message.created_at)
-        .where(
-            Message.role == "assistant",
-            col(Message.state).not_in(("streaming", "failed")),
-            Message.content != "",
-            Message.person_id != rater_id,
-            may_train(Message),
-            ~sa.exists().where(col(RateItem.message_id) == col(Message.id), col(RateItem.person_id) == rater_id),
-            ~sa.exists().where(col(Opinion.message_id) == col(Message.id), col(Opinion.person_id) == rater_id),
-        )
-        .order_by(col(Message.created_at).desc())
-        .limit(CANDIDATES)
-        .subquery()
-    )
-
-
-def _assign(session: Session, rater_id: UUID, message_id: UUID, own: Sequence[Rule]) -> Item | None:
+def _assign(session: Session, rater_id: UUID, wanted: Wanted, own: Sequence[Rule]) -> Item | None:
+    message_id = wanted.message_id
     message, reply = session.get(Message, message_id), session.get(Reply, message_id)
     if message is None or reply is None:  # erased a moment ago
         return None
@@ -231,3 +222,34 @@ def _assign(session: Session, rater_id: UUID, message_id: UUID, own: Sequence[Ru
         aspects=[aspect.name for aspect in asking.aspects],
         reasons=[reason.id for reason in asking.reasons],
     )
+
+
+def _assign_pair(session: Session, rater_id: UUID, wanted: Wanted, own: Sequence[Rule]) -> Pair | None:
+    assert wanted.other_id is not None
+    owned = select(PairItem).where(
+        PairItem.person_id == rater_id, PairItem.left_id == wanted.message_id, PairItem.right_id == wanted.other_id
+    )
+    item = session.exec(owned).first()
+    if item is None:
+        left_id, right_id = wanted.message_id, wanted.other_id
+        if random.random() < 0.5:  # so that habit does not decide
+            left_id, right_id = right_id, left_id
+        item = PairItem(person_id=rater_id, left_id=left_id, right_id=right_id)
+        try:
+            with session.begin_nested():
+                session.add(item)
+        except IntegrityError:  # another server was faster, or one of the two was erased a moment ago
+            return None
+    redact = Redactor(own)
+    messages = [session.get(Message, side) for side in (item.left_id, item.right_id)]
+    replies = [session.get(Reply, side) for side in (item.left_id, item.right_id)]
+    left, right = messages
+    if left is None or right is None or None in replies:  # erased a moment ago
+        return None
+    turns = [Turn(role=turn.role, content=redact(turn.content)) for turn in branch(session, left)[:-1]]
+    sides = [
+        Side(message_id=message.id, content=redact(message.content), policy_version=reply.policy_version)
+        for message, reply in zip((left, right), replies, strict=True)
+        if reply is not None
+    ]
+    return Pair(id=item.id, left=sides[0], right=sides[1], turns=turns, created_at=left.created_at)

@@ -6,7 +6,8 @@ from random import Random
 import pytest
 from sqlmodel import col, select
 
-from backtalk.simulate import Habits, Tally, simulate, wilson
+from backtalk.agreement import wilson
+from backtalk.simulate import Habits, Tally, simulate
 from backtalk.starter.prompts import sample_prompts
 from backtalk.tables import ApiKey, Message, Opinion, Person
 from backtalk.tastes import TASTES, Taste, is_right, length, sentences

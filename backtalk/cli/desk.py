@@ -1,4 +1,4 @@
-"""`backtalk feedback list|show|exclude|include|delays`: the feedback desk from a terminal."""
+"""`backtalk feedback list|show|exclude|include|gold|labelling|delays`: the feedback desk from a terminal."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -23,6 +23,8 @@ def add_to(app: typer.Typer) -> None:
     app.command("show")(show_thread)
     app.command()(exclude)
     app.command()(include)
+    app.command()(gold)
+    app.command()(labelling)
     app.command()(delays)
 
 
@@ -36,6 +38,7 @@ def list_(
     since: Annotated[datetime | None, typer.Option(help="Given or changed then or later (UTC).")] = None,
     until: Annotated[datetime | None, typer.Option(help="Given or changed before (UTC).")] = None,
     excluded: Annotated[bool | None, typer.Option("--excluded/--training", help="What trains, or does not.")] = None,
+    gold: Annotated[bool | None, typer.Option("--gold/--not-gold", help="On gold items, or on others.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many, newest first.")] = 20,
     as_json: AsJson = False,
 ) -> None:
@@ -49,7 +52,7 @@ def list_(
 
     with opened() as (settings, database), database.read() as session:
         wanted: dict[str, Any] = {"kind": kind, "version": version, "rating": rating, "reason": reason}
-        wanted |= {"aspect": aspect, "since": since, "until": until, "excluded": excluded}
+        wanted |= {"aspect": aspect, "since": since, "until": until, "excluded": excluded, "gold": gold}
         wanted["person_id"] = _person(session, person) if person is not None else None
         try:
             filters = desk.Filters(**wanted)
@@ -107,6 +110,87 @@ def include(item: Item = None, kind: Kind = "opinion", person: Whole = None, as_
     _set(item, kind, person, False, "", as_json)
 
 
+def gold(
+    item: Annotated[UUID, typer.Argument(help="Id of the opinion or comparison.")],
+    answer: Annotated[
+        Literal["up", "down", "left", "right"] | None,
+        typer.Option(help="The right one: up or down of an opinion's reply, left or right of a comparison's two."),
+    ] = None,
+    kind: Kind = "opinion",
+    remove: Annotated[bool, typer.Option("--remove", help="An item like any other again.")] = False,
+    reason: Annotated[str, typer.Option(help="Kept in the audit log.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Mark what an opinion is about as a gold item: raters meet it, unmarked, and are known by their answers.
+
+    Example: backtalk feedback gold 0b5e7a1c-6c1f-4f7e-9a51-2f6c0a3c7f10 --answer down
+    """
+    from backtalk import desk
+    from backtalk import labelling as queue
+
+    if (answer is None) != remove:
+        raise typer.BadParameter("say one thing: --answer with the right answer, or --remove")
+    with opened() as (_, database), database.write() as session:
+        if answer is None:
+            queue.unmark_gold(session, ACTOR, kind, item)
+        else:
+            queue.mark_gold(session, ACTOR, kind, item, answer, reason)
+        shown = desk.one(session, kind, item)
+    if as_json:
+        show_json(shown.model_dump())
+    else:
+        print(f"a gold item now: {shown.gold}" if shown.gold else "an item like any other")
+
+
+def labelling(
+    gold_share: Annotated[float | None, typer.Option(min=0, max=1, help="Of items: gold.")] = None,
+    double_share: Annotated[float | None, typer.Option(min=0, max=1, help="Of replies: given to two raters.")] = None,
+    pair_share: Annotated[float | None, typer.Option(min=0, max=1, help="Of items: pairs in dispute.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell how far raters agree and can be relied on; with options, change how items are handed out.
+
+    Example: backtalk feedback labelling --gold-share 0.1
+    """
+    from dataclasses import asdict
+
+    from backtalk import labelling as queue
+
+    given = {"gold_share": gold_share, "double_share": double_share, "pair_share": pair_share}
+    chosen = {name: share for name, share in given.items() if share is not None}
+    with opened() as (_, database):
+        if chosen:
+            with database.write() as session:
+                queue.set_rules(session, ACTOR, **chosen)
+        with database.read() as session:
+            rules, found = queue.rules(session), queue.labelling(session)
+    rows = [asdict(one) for one in found.raters]
+    shares = {name: getattr(rules, name) for name in given}
+    if as_json:
+        show_json({**asdict(found), "rules": shares})
+        return
+    print("  ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in shares.items()))
+    agreement = "  ".join(
+        f"{name} {value:.2f}"
+        for name, value in (("Cohen's kappa", found.kappa), ("Krippendorff's alpha", found.alpha))
+        if value is not None
+    )
+    print(f"{found.answered} answers to {found.items} items, {found.doubled} of them by two or more  {agreement}")
+    for row in rows:
+        row |= {
+            "name": row["name"] or str(row["person_id"])[:8],
+            "gold right": _of(row["gold_right"], row["gold"], row["gold_low"], row["gold_high"]),
+            "like others": _of(row["shared_same"], row["shared"]),
+            "like before": _of(row["repeated_same"], row["repeated"]),
+        }
+    show(
+        rows,
+        ("name", "answered", "gold right", "like others", "kappa", "like before"),
+        False,
+        "no rater has answered yet",
+    )
+
+
 def delays(as_json: AsJson = False) -> None:
     """Tell how many seconds feedback took until a version that learned from it was live, in parts.
 
@@ -129,6 +213,13 @@ def delays(as_json: AsJson = False) -> None:
         for one in found
     ]
     show(rows, ("version", "opinions", "p50", "p95", *PARTS), as_json, "no version has learned from feedback yet")
+
+
+def _of(part: int, whole: int, low: float | None = None, high: float | None = None) -> str | None:
+    if not whole:
+        return None
+    interval = f" ({low:.0%} to {high:.0%})" if low is not None and high is not None else ""
+    return f"{part} of {whole}{interval}"
 
 
 def _set(item: UUID | None, kind: Any, person: str | None, excluded: bool, reason: str, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Watching a run while it goes: stages, a bar with the time left, and live numbers, all read from its rows."""
+"""Watching a run while it goes: stages, a bar with the time left, live numbers and its log, all read from its rows."""
 
 import sys
 import time
@@ -10,9 +10,10 @@ from backtalk.cli.output import console
 
 if TYPE_CHECKING:
     from backtalk.database import Database
-    from backtalk.tables import Run
+    from backtalk.tables import Run, RunLine
 
 PERIOD = 0.5
+STYLES = {"warning": "yellow", "error": "red"}
 SHOWN_NUMBERS = 5
 PLAIN_PERIOD = 5.0
 """Seconds between two lines where the output is no terminal."""
@@ -53,8 +54,12 @@ def follow(
     )
     with bar:
         task = bar.add_task("queued", total=1.0, numbers="")
+        last = 0
         while True:
             run, numbers = read(database, run_id)
+            for line in lines(database, run_id, last):
+                last = line.number
+                bar.console.print(spoken(line), style=STYLES.get(line.level, "dim"), markup=False)
             bar.update(task, description=_stage(run), completed=run.progress, numbers=_numbers(numbers))
             if run.state in runs.ENDED:
                 return run
@@ -65,13 +70,16 @@ def follow(
 def _follow_in_lines(database: "Database", run_id: UUID, check: Callable[[], None], quietly: bool) -> "Run":
     from backtalk import runs
 
-    stage, spoken = "", 0.0
+    stage, told_at, last = "", 0.0, 0
     out = sys.stderr if quietly else sys.stdout
     while True:
         run, numbers = read(database, run_id)
+        for line in lines(database, run_id, last):
+            last = line.number
+            print(spoken(line), flush=True, file=out)
         now, current = time.monotonic(), _stage(run)
-        if current != stage or now - spoken >= PLAIN_PERIOD:
-            stage, spoken = current, now
+        if current != stage or now - told_at >= PLAIN_PERIOD:
+            stage, told_at = current, now
             print(f"{current:<13} {run.progress:4.0%}  {_numbers(numbers)}", flush=True, file=out)
         if run.state in runs.ENDED:
             return run
@@ -94,6 +102,22 @@ def read(database: "Database", run_id: UUID) -> tuple["Run", dict[str, Any]]:
             select(Metric).where(Metric.run_id == run_id).order_by(col(Metric.step).desc()).limit(1)
         ).first()
     return run, dict(metric.values) if metric else {}
+
+
+def lines(database: "Database", run_id: UUID, after: int = 0) -> "list[RunLine]":
+    """The lines of a run's log after that one."""
+    from sqlmodel import col, select
+
+    from backtalk.tables import RunLine
+
+    with database.read() as session:
+        said = select(RunLine).where(RunLine.run_id == run_id, RunLine.number > after)
+        return list(session.exec(said.order_by(col(RunLine.number))))
+
+
+def spoken(line: "RunLine") -> str:
+    """A line of the log as a terminal shows it."""
+    return f"{line.at.astimezone():%H:%M:%S}  {line.text}"
 
 
 def _stage(run: "Run") -> str:

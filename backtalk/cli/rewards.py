@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="What replies are rewarded for.", no_args_is_help=True)
 
-FIELDS = ("name", "revision", "active", "weights", "rules", "limits", "updated_at")
+FIELDS = ("name", "revision", "active", "weights", "rules", "limits", "forbidden", "updated_at")
 Name = Annotated[str, typer.Argument(help="Name of the profile.")]
 MOST_TOKENS = 96
 
@@ -57,7 +57,7 @@ def show_profile(
     with opened() as (_, database), database.read() as session:
         shown = pick(profiles.by_name(session, name), FIELDS)
         if history:
-            fields = ("revision", "at", "weights", "rules", "limits")
+            fields = ("revision", "at", "weights", "rules", "limits", "forbidden")
             shown["history"] = [pick(row, fields) for row in profiles.history(session, name)]
     show_one(shown, as_json)
 
@@ -73,6 +73,10 @@ def set_profile(
     ] = None,
     words: Annotated[list[str] | None, typer.Option(metavar="NAME=WORD,WORD", help="A rule that counts words.")] = None,
     limit: Annotated[list[str] | None, typer.Option(metavar="LIMIT=NUMBER", help="What the gate demands.")] = None,
+    forbid: Annotated[
+        str | None,
+        typer.Option(metavar="WORD,WORD", help="All words that a version's replies may not hold; '' takes them out."),
+    ] = None,
     activate: Annotated[
         bool | None, typer.Option("--activate/--deactivate", help="Whether it goes into every next run.")
     ] = None,
@@ -96,7 +100,10 @@ def set_profile(
         limits |= {bound: _number(value) for bound, value in _pairs(limit)}
         is_active = activate if activate is not None else bool(known and known.active)
         kept = {reward: value for reward, value in weights.items() if value or reward == profiles.PREFERENCE}
-        shown = pick(profiles.put(session, ACTOR, name, kept, limits, is_active, rules), FIELDS)
+        forbidden = list(known.forbidden) if known else []
+        if forbid is not None:
+            forbidden = [word.strip() for word in forbid.split(",") if word.strip()]
+        shown = pick(profiles.put(session, ACTOR, name, kept, limits, is_active, rules, forbidden), FIELDS)
     show_one(shown, as_json)
 
 
@@ -122,14 +129,16 @@ def check(name: Name, as_json: AsJson = False) -> None:
     from backtalk import preview as trying
 
     with opened() as (_, database), database.read() as session:
-        _, found = trying.check(session, *_content(session, name))
-    shown = pick(found, ("replies", "missing", "correlation"))
+        _, found = trying.check(session, **_content(session, name))
+    shown = pick(found, ("replies", "missing", "correlation", "forbidden"))
     shown["validation"] = {reward: _fields(one) for reward, one in found.validation.items()}
     shown["clashes"] = [_fields(one) for one in found.clashes]
     if as_json:
         show_json(shown)
         return
     print(f"{found.replies} rated replies looked at; too little said of: {', '.join(found.missing) or 'nothing'}")
+    if found.forbidden:
+        print(f"{found.forbidden:.1%} of them hold a forbidden word today")
     for reward, one in found.validation.items():
         print(f"{reward}: {one.measure} {one.value} on people held out ({one.people} people, {one.opinions} opinions)")
     columns = ("reward", *found.correlation)
@@ -159,7 +168,7 @@ def preview(
 
     with opened() as (settings, database):
         with database.read() as session:
-            appraiser, _ = trying.check(session, *_content(session, name))
+            appraiser, _ = trying.check(session, **_content(session, name))
             own = privacy.load(settings.data_dir)
             asked = prompt or drafts.real_questions(session, drafts.MOST, seed, own)
             directory = _live(session, settings)
@@ -199,11 +208,11 @@ def _live(session: "Session", settings: "Settings") -> tuple[int, Path]:
     return live.number, settings.weights_dir.resolve() / live.directory
 
 
-def _content(session: "Session", name: str) -> tuple[dict[str, float], dict[str, Any], dict[str, float]]:
+def _content(session: "Session", name: str) -> dict[str, Any]:
     from backtalk import profiles
 
     profile = profiles.by_name(session, name)
-    return profile.weights, profile.rules, profile.limits
+    return pick(profile, ("weights", "rules", "limits", "forbidden"))
 
 
 def _pairs(given: list[str] | None) -> list[tuple[str, str]]:

@@ -73,6 +73,49 @@ def show_run(
 
 
 @app.command()
+def log(run: RunId = None, as_json: AsJson = False) -> None:
+    """Print what the learner said while it did a run; the newest thousand lines are kept.
+
+    Example: backtalk run log | tail
+    """
+    from backtalk.cli.follow import lines, spoken
+
+    with opened() as (_, database):
+        with database.read() as session:
+            found = _find(session, run)
+        said = lines(database, found.id)
+    if as_json:
+        show_json([pick(line, ("number", "level", "text", "at")) for line in said])
+        return
+    for line in said:
+        print(spoken(line))
+
+
+@app.command("people")
+def list_people(
+    run: RunId = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """List whose opinions a run used, those first whom its reward hangs on most.
+
+    Example: backtalk run people --limit 20
+    """
+    from dataclasses import asdict
+
+    from backtalk import givers
+
+    with opened() as (_, database), database.read() as session:
+        rows = [asdict(one) for one in givers.of_run(session, _find(session, run).id, limit)]
+    if not as_json:
+        rows = [
+            {**row, "name": row["name"] or str(row["person_id"])[:8], "share": f"{row['share']:.0%}"} for row in rows
+        ]
+    columns = ("name", "given", "used", "share", "influence", "leaning")
+    show(rows, columns, as_json, "the run has used nobody's opinions")
+
+
+@app.command()
 def cancel(run: RunId = None, as_json: AsJson = False) -> None:
     """Stop a run; the live version stays.
 

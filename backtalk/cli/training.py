@@ -64,12 +64,12 @@ def train_now(recipe: dict[str, Any], reward_profile: str | None = None, *, quie
 
 
 def _demand_alive(database: "Database", process: "subprocess.Popen[bytes]", run: "Run", log: Path) -> None:
-    from backtalk import runs
+    from backtalk import runs, trouble
     from backtalk.cli.follow import read
 
-    if process.poll() is None or read(database, run.id)[0].state in runs.ENDED:
+    if process.poll() is None or (current := read(database, run.id)[0]).state in runs.ENDED:
         return
-    reason = f"the training process ended with exit code {process.returncode}"
+    reason = trouble.of_exit(current.stage, process.returncode)
     with database.write() as session:
         runs.end(session, run.id, run.epoch, "failed", reason)
     raise CommandError(f"{reason}; its log: {log}")

@@ -17,20 +17,12 @@ from backtalk.weights import WeightsError
 from server.errors import BadRequest, Conflict, NotFound, Unavailable
 from server.operate.policies import Number, PolicyOut
 from server.operate.rules import PREFIX, Held, Operator
+from server.operate.runs import GiverOut
 from server.swapper import Version
 
 router = APIRouter(prefix=f"{PREFIX}/policies", tags=["policies"])
 
 Question = Annotated[str, Field(min_length=1, max_length=4000)]
-
-
-class Taught(BaseModel):
-    """One of those whose opinions weighed most in the data of a version."""
-
-    person_id: str
-    name: str | None
-    opinions: int
-    share: float
 
 
 class SnapshotOut(BaseModel):
@@ -40,7 +32,7 @@ class SnapshotOut(BaseModel):
     counts: Json
     people: int
     opinions: int
-    taught_most: list[Taught]
+    givers: list[GiverOut] = Field(description="The ten people whom its reward hangs on most.")
 
 
 class Thumbs(BaseModel):

@@ -1,7 +1,7 @@
 """The feedback desk over HTTP: what people said of replies, and what shall never train."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 
-from backtalk import audit, desk, privacy
+from backtalk import audit, desk, labelling, privacy
 from backtalk.desk import Feedback, Filters, Kind, Page, ThreadTurn
 from server.operate.rules import PREFIX, Held, Limit, Operator
 
@@ -28,6 +28,17 @@ class Exclusion(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     excluded: bool = Field(strict=True)
+    reason: str = Field("", max_length=1000)
+
+
+class RightAnswer(BaseModel):
+    """What a gold item should be answered with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    answer: Literal["up", "down", "left", "right"] = Field(
+        description="Of an opinion's reply up or down, of a comparison's two left or right."
+    )
     reason: str = Field("", max_length=1000)
 
 
@@ -98,6 +109,30 @@ async def read_thread(kind: Kind, item_id: UUID, service: Held, caller: Operator
     """The conversation up to the reply, with placeholders for what is private in it."""
     own = privacy.load(service.settings.data_dir)
     return {"items": await service.read(lambda session: desk.thread(session, kind, item_id, own))}
+
+
+@router.put("/{kind}/{item_id}/gold")
+async def mark_gold(kind: Kind, item_id: UUID, given: RightAnswer, service: Held, caller: Operator) -> Feedback:
+    """Make what it is about a gold item: raters meet it unmarked, and are known by how often they answer it rightly."""
+    own = privacy.load(service.settings.data_dir)
+
+    def change(session: Session) -> Feedback:
+        labelling.mark_gold(session, caller.person_id, kind, item_id, given.answer, given.reason)
+        return desk.one(session, kind, item_id, own)
+
+    return await service.writer.write(change)
+
+
+@router.delete("/{kind}/{item_id}/gold")
+async def unmark_gold(kind: Kind, item_id: UUID, service: Held, caller: Operator) -> Feedback:
+    """Make it an item like any other."""
+    own = privacy.load(service.settings.data_dir)
+
+    def change(session: Session) -> Feedback:
+        labelling.unmark_gold(session, caller.person_id, kind, item_id)
+        return desk.one(session, kind, item_id, own)
+
+    return await service.writer.write(change)
 
 
 @router.patch("/{kind}/{item_id}")

@@ -1,32 +1,37 @@
-"""`/ws/operate`: runs, their measurements, the versions and the canary, as they change.
+"""`/ws/operate`: runs, their measurements and logs, the versions and the canary, as they change.
 
 The rows are the truth and other processes write them, so one loop for all listeners looks at them twice a second, and
-only while somebody listens. What a run has measured before is asked for by `GET …/metrics` once the socket is open.
+only while somebody listens. What a run has measured and said before is asked for by `GET …/metrics` and `GET …/log`
+once the socket is open.
 """
 
 import asyncio
 import contextlib
+import copy
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI, WebSocket
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from backtalk import canary, runs
-from backtalk.tables import Json, Metric, Policy, Run
+from backtalk.tables import Json, Metric, Policy, Run, RunLine
 from server.access import Caller, find, requires
 from server.operate.policies import PolicyOut
 from server.operate.release import CanaryOut, shown
-from server.operate.runs import RunOut
+from server.operate.runs import LineOut, RunOut
 from server.service import Service, get_service
 from server.sockets import SIGNED_OUT, SIGNED_OUT_REASON, Socket
 
 POLL_SECONDS = 0.5
 NEWEST_RUNS = 20
 METRICS_A_ROUND = 500
+LINES_A_ROUND = 200
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +67,23 @@ class CanaryEvent(BaseModel):
     canary: CanaryOut
 
 
-OperateEvent = RunEvent | MetricEvent | PolicyEvent | CanaryEvent
+class LogEvent(BaseModel):
+    """The learner said something about a run."""
+
+    type: Literal["log"] = "log"
+    run_id: UUID
+    lines: list[LineOut]
+
+
+OperateEvent = RunEvent | MetricEvent | LogEvent | PolicyEvent | CanaryEvent
+
+
+@dataclass(slots=True)
+class Told:
+    """How far the news of one run have been told."""
+
+    step: int
+    line: int
 
 
 class Feed:
@@ -72,8 +93,7 @@ class Feed:
         self._sockets: set[Socket] = set()
         self._shown: dict[object, str] = {}
         """The last frame told of each run and version."""
-        self._steps: dict[UUID, int] = {}
-        """The last step told of each run."""
+        self._told: dict[UUID, Told] = {}
         self._task: asyncio.Task[None] | None = None
         self._joining = asyncio.Lock()
 
@@ -81,7 +101,7 @@ class Feed:
         """Tell a new listener how things stand, and from now on what changes."""
         async with self._joining:
             if self._task is None:
-                self._shown, self._steps = {}, {}
+                self._shown, self._told = {}, {}
                 await self._look(service)
                 self._task = asyncio.create_task(self._follow(service), name="operate feed")
             for frame in self._shown.values():
@@ -110,9 +130,9 @@ class Feed:
 
     async def _look(self, service: Service) -> None:
         digests = [socket.caller.digest for socket in self._sockets]
-        steps = dict(self._steps)
-        good, events = await service.read(lambda session: (find(session, digests), _events(session, steps)))
-        self._steps = steps
+        told = copy.deepcopy(self._told)
+        good, events = await service.read(lambda session: (find(session, digests), _events(session, told)))
+        self._told = told
         for socket in list(self._sockets):
             if socket.caller.digest in digests and good.get(socket.caller.digest) != socket.caller:
                 socket.close(SIGNED_OUT, SIGNED_OUT_REASON)
@@ -124,7 +144,7 @@ class Feed:
         changed = []
         for event in events:
             frame = event.model_dump_json()
-            if not isinstance(event, MetricEvent):
+            if not isinstance(event, MetricEvent | LogEvent):
                 key = _key(event)
                 if self._shown.get(key) == frame:
                     continue
@@ -143,13 +163,15 @@ def _key(event: RunEvent | PolicyEvent | CanaryEvent) -> object:
             return event.canary.id
 
 
-def _events(session: Session, steps: dict[UUID, int]) -> list[OperateEvent]:
-    """All that may have changed; `steps` says what was told of each run, and is brought up to date."""
+def _events(session: Session, told: dict[UUID, Told]) -> list[OperateEvent]:
+    """All that may have changed; `told` says how far each run's news went, and is brought up to date."""
     newest = session.exec(select(Run).order_by(col(Run.queued_at).desc()).limit(NEWEST_RUNS)).all()[::-1]
     events: list[OperateEvent] = [RunEvent(run=RunOut.model_validate(run)) for run in newest]
     for run in newest:
-        if run.state not in runs.ENDED or run.id in steps:
-            events += _measured(session, run.id, steps)
+        if run.id in told:
+            events += _news(session, run.id, told[run.id])
+        elif run.state not in runs.ENDED:  # the past is not told again
+            told[run.id] = Told(_last(session, Metric.step, run.id), _last(session, RunLine.number, run.id))
     versions = session.exec(select(Policy).order_by(col(Policy.number)))
     events += [PolicyEvent(policy=PolicyOut.model_validate(policy)) for policy in versions]
     if (tried := canary.last(session)) is not None:
@@ -157,15 +179,22 @@ def _events(session: Session, steps: dict[UUID, int]) -> list[OperateEvent]:
     return events
 
 
-def _measured(session: Session, run_id: UUID, steps: dict[UUID, int]) -> list[MetricEvent]:
-    rows = select(Metric).where(Metric.run_id == run_id)
-    if run_id not in steps:  # the past is not told again
-        last = session.exec(rows.order_by(col(Metric.step).desc()).limit(1)).first()
-        steps[run_id] = last.step if last is not None else -1
-        return []
-    fresh = session.exec(rows.where(Metric.step > steps[run_id]).order_by(col(Metric.step)).limit(METRICS_A_ROUND))
-    events = [MetricEvent(run_id=run_id, step=row.step, stage=row.stage, values=row.values) for row in fresh]
-    steps[run_id] = events[-1].step if events else steps[run_id]
+def _last(session: Session, column: Any, run_id: UUID) -> int:
+    found: int | None = session.execute(sa.select(sa.func.max(column)).where(column.class_.run_id == run_id)).scalar()
+    return -1 if found is None else found
+
+
+def _news(session: Session, run_id: UUID, told: Told) -> list[OperateEvent]:
+    steps = select(Metric).where(Metric.run_id == run_id, Metric.step > told.step).order_by(col(Metric.step))
+    events: list[OperateEvent] = []
+    for row in session.exec(steps.limit(METRICS_A_ROUND)):
+        events.append(MetricEvent(run_id=run_id, step=row.step, stage=row.stage, values=row.values))
+        told.step = row.step
+    said = select(RunLine).where(RunLine.run_id == run_id, RunLine.number > told.line).order_by(col(RunLine.number))
+    lines = [LineOut.model_validate(row) for row in session.exec(said.limit(LINES_A_ROUND))]
+    if lines:
+        events.append(LogEvent(run_id=run_id, lines=lines))
+        told.line = lines[-1].number
     return events
 
 

@@ -38,6 +38,9 @@ class Content(BaseModel):
         description="The operators' own rules: an expression over measures of the text, or words to be counted.",
     )
     limits: dict[str, FiniteFloat] = Field(default_factory=dict, description="What the gate demands, by its names.")
+    forbidden: Words = Field(
+        [], description="Words that a version's replies may not hold; `maximum_forbidden` limits it."
+    )
 
 
 class ProfileIn(Content):
@@ -107,6 +110,7 @@ class Checked(BaseModel):
     validation: dict[str, Validation] = Field(description="Learned rewards, cross-validated by person.")
     correlation: dict[str, dict[str, float | None]] = Field(description="Rank correlation between rewards.")
     clashes: list[Clash] = Field(description="A run refuses a profile that has any.")
+    forbidden: float = Field(description="Share of these replies that hold a forbidden word as things are.")
 
 
 class PreviewIn(Content):
@@ -159,9 +163,7 @@ async def list_profiles(service: Held, caller: Operator) -> Profiles:
 async def put_profile(name: Name, given: ProfileIn, service: Held, caller: Operator) -> ProfileOut:
     """Make or change a profile; a change is a new revision, and making one active makes the others inactive."""
     return await service.writer.write(
-        lambda session: ProfileOut.model_validate(
-            profiles.put(session, caller.person_id, name, given.weights, given.limits, given.active, rules=given.rules)
-        )
+        lambda session: ProfileOut.model_validate(profiles.put(session, caller.person_id, name, **given.model_dump()))
     )
 
 
@@ -182,7 +184,7 @@ async def list_revisions(name: Name, service: Held, caller: Operator) -> dict[st
 @router.post("/check")
 async def check(given: Content, service: Held, caller: Operator) -> Checked:
     """Cross-validation by person, rank correlation between rewards, and clashes; nothing is drawn or trained."""
-    found = await service.read(lambda session: trying.check(session, given.weights, given.rules, given.limits))
+    found = await service.read(lambda session: trying.check(session, **given.model_dump()))
     return Checked.model_validate(found[1])
 
 
@@ -192,7 +194,7 @@ async def preview(given: PreviewIn, service: Held, caller: Operator) -> Previewe
     own = privacy.load(service.settings.data_dir)
 
     def look(session: Session) -> tuple[Appraiser, trying.Checked, list[str]]:
-        found = trying.check(session, given.weights, given.rules, given.limits)
+        found = trying.check(session, given.weights, given.rules, given.limits, given.forbidden)
         return *found, given.prompts or drafts.real_questions(session, drafts.MOST, given.seed, own)
 
     appraiser, checked, prompts = await service.read(look)

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session, col, select
 
-from backtalk import runs
+from backtalk import givers, runs
 from backtalk.recipe import load_recipe
-from backtalk.tables import Json, Metric, Run, Sample
+from backtalk.tables import Json, Metric, Run, RunLine, Sample
 from server.errors import NotFound
 from server.operate.rules import PREFIX, Held, Limit, Operator
 
@@ -60,6 +60,33 @@ class MetricOut(BaseModel):
     stage: str
     at: datetime
     values: Json
+
+
+class LineOut(BaseModel):
+    """A line of a run's log."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    number: int
+    level: str
+    text: str
+    at: datetime
+
+
+class GiverOut(BaseModel):
+    """Somebody whose opinions a run used."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    person_id: UUID
+    name: str | None
+    given: int
+    used: int = Field(description="Within the cap of one person.")
+    share: float = Field(description="Of all that the run used.")
+    influence: float | None = Field(
+        description="How far the linear reward moves without them, in its spreads; null: they only judged."
+    )
+    leaning: float | None = Field(description="What of the version's gain in that reward is owed to them.")
 
 
 class SampleOut(BaseModel):
@@ -124,6 +151,34 @@ async def metrics(
         _run(session, run_id)
         steps = select(Metric).where(Metric.run_id == run_id, Metric.step > after).order_by(col(Metric.step))
         return [MetricOut.model_validate(row) for row in session.exec(steps.limit(MOST_METRICS))]
+
+    return {"items": await service.read(query)}
+
+
+@router.get("/{run_id}/log")
+async def log(
+    run_id: UUID,
+    service: Held,
+    caller: Operator,
+    after: Annotated[int, Query(description="Only lines after this one.")] = 0,
+) -> dict[str, list[LineOut]]:
+    """What the learner said while it did the run; the newest thousand lines are kept."""
+
+    def query(session: Session) -> list[LineOut]:
+        _run(session, run_id)
+        lines = select(RunLine).where(RunLine.run_id == run_id, RunLine.number > after).order_by(col(RunLine.number))
+        return [LineOut.model_validate(row) for row in session.exec(lines)]
+
+    return {"items": await service.read(query)}
+
+
+@router.get("/{run_id}/people")
+async def people(run_id: UUID, service: Held, caller: Operator, limit: Limit = 50) -> dict[str, list[GiverOut]]:
+    """Whose opinions a run used, those first whom its reward hangs on most."""
+
+    def query(session: Session) -> list[GiverOut]:
+        _run(session, run_id)
+        return [GiverOut.model_validate(one) for one in givers.of_run(session, run_id, limit)]
 
     return {"items": await service.read(query)}
 

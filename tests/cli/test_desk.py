@@ -6,9 +6,10 @@ from uuid import UUID
 
 from sqlmodel import select
 
+from backtalk import opinions, people
 from backtalk.database import Database
 from backtalk.settings import Settings
-from backtalk.tables import Opinion, Person
+from backtalk.tables import Opinion, Person, RateItem, now
 from tests.cli.conftest import Command
 
 Laid = tuple[Settings, Database]
@@ -52,6 +53,27 @@ def test_feedback_is_listed_read_and_kept_out(backtalk: Command, laid: Laid, tmp
     assert backtalk("feedback", "delays").out.startswith("no version has learned")
 
 
+def test_raters_are_known_by_gold_and_by_each_other(backtalk: Command, laid: Laid, tmp_path: Path) -> None:
+    lay(backtalk, tmp_path)
+    assert "no rater has answered" in backtalk("feedback", "labelling", "--gold-share", 0.25).out
+    first, *_ = backtalk("feedback", "list", "--json").json
+    assert backtalk("feedback", "gold", first["id"], "--answer", "down").out == "a gold item now: down\n"
+    with laid[1].write() as session:
+        rater = people.add(session, "rita", "rater")
+        item = RateItem(person_id=rater.id, message_id=UUID(first["message_id"]), done_at=now())
+        session.add(item)
+        session.flush()
+        opinions.judge(session, rater.id, item.message_id, opinions.Judgement(rating=-1))
+    told = backtalk("feedback", "labelling", "--json").json
+    assert told["rules"]["gold_share"] == 0.25
+    assert [(one["name"], one["gold"], one["gold_right"]) for one in told["raters"]] == [("rita", 1, 1)]
+    assert "1 of 1 (21% to 100%)" in backtalk("feedback", "labelling").out
+    assert {row["message_id"] for row in backtalk("feedback", "list", "--gold", "--json").json} == {first["message_id"]}
+    assert backtalk("feedback", "gold", first["id"]).code == 2
+    assert "up or down" in backtalk("feedback", "gold", first["id"], "--answer", "left").err
+    assert backtalk("feedback", "gold", first["id"], "--remove", "--json").json["gold"] is None
+
+
 def test_a_profile_is_made_checked_changed_and_removed(backtalk: Command, laid: Laid, tmp_path: Path) -> None:
     lay(backtalk, tmp_path)
     made = backtalk(
@@ -60,11 +82,12 @@ def test_a_profile_is_made_checked_changed_and_removed(backtalk: Command, laid: 
     ).json
     assert made["weights"] == {"preference": 1.0, "calm": 0.5, "fillers": -1.0}
     assert made["rules"] == {"calm": "-exclamations", "fillers": ["well", "um"]} and made["active"] is True
-    assert backtalk("reward", "set", "calm", "--weight", "brevity=0.2", "--json").json["revision"] == 2
+    kept = backtalk("reward", "set", "calm", "--weight", "brevity=0.2", "--forbid", "ask, darn", "--json").json
+    assert (kept["revision"], kept["forbidden"]) == (2, ["ask", "darn"])
     history = backtalk("reward", "show", "calm", "--history", "--json").json["history"]
     assert [row["revision"] for row in history] == [2, 1] and "brevity" not in history[1]["weights"]
     checked = backtalk("reward", "check", "calm", "--json").json
-    assert checked["replies"] == 24 and checked["missing"] == []
+    assert checked["replies"] == 24 and checked["missing"] == [] and checked["forbidden"] == 1.0
     assert checked["validation"]["preference"]["people"] == 2
     assert "preference: auc" in backtalk("reward", "check", "calm").out
     for wrong in ("calm=__import__('os')", "calm=words.real"):

@@ -97,7 +97,7 @@ def test_a_training_process_that_dies_is_a_failed_run(laid: Laid) -> None:
         os.kill(_child_of(process.pid), signal.SIGKILL)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 1
-    assert "exit code -9" in err
+    assert "killed by signal 9" in err
     ended = the_run(database)
     assert ended is not None
     assert ended.state == "failed"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -128,6 +129,31 @@ def test_many_thumbs_on_one_question_weigh_no_more_than_as_many_pairs(database: 
         pairs = snapshot(here).examples.pairs
     assert len(pairs) == 9
     assert sum(pair.weight for pair in pairs) == pytest.approx(3)
+
+
+def test_what_each_person_gave_and_what_of_it_counts_is_told(database: Database, template: Template) -> None:
+    with town(database, template) as here:
+        ann, bob = here.person(), here.person()
+        for _ in range(5):
+            here.rate(ann, here.reply(ann, "abc", "fig!"), 1)
+        here.rate(bob, here.reply(bob, "abc", "fig!"), -1)
+        found = snapshot(here, Data(cap=1, cap_factor=1.0))
+    assert [(one.person_id, one.given, one.used) for one in found.givers] == [(ann, 5, 3), (bob, 1, 1)]
+    assert {thumb.giver for thumb in found.examples.thumbs} == {ann.hex, bob.hex}
+    assert not {thumb.person for thumb in found.examples.thumbs} & {ann.hex, bob.hex}, (
+        "so few people hold out questions"
+    )
+
+
+def test_two_replies_to_one_question_are_siblings(database: Database, template: Template) -> None:
+    with town(database, template) as here:
+        ann = here.person()
+        first = here.reply(ann, "abc", "fig!")
+        here.reply(ann, "abc", "fig!", after=first)
+        last = here.reply(ann, "abc", "dad.", after=first)
+        here.reply(ann, "abc", "hat.")
+        (pair,) = snapshot(here).siblings
+    assert (pair.right_id, pair.left.text, pair.right.text) == (last, "fig!", "dad."), "equal ones are no choice"
 
 
 def test_where_trust_is_guarded_young_accounts_wait(database: Database, template: Template) -> None:
@@ -383,9 +409,7 @@ def test_more_people_than_fit_in_one_query_are_all_asked_again(database: Databas
         here.session.add_all(Person(id=uuid4(), name=f"p{n}", consent_train=True) for n in range(1201))
         here.session.flush()
         everybody = frozenset(here.session.execute(sa.select(col(Person.id))).scalars())
-        many = Snapshot(
-            found.items, found.examples, found.replies, everybody, found.messages, found.counts, found.split_by
-        )
+        many = replace(found, people=everybody)
         assert lost_consent(here.session, many) == 0
         take_back_consent(here.session, max(everybody))
         assert lost_consent(here.session, many) == 1

@@ -41,7 +41,7 @@ def scores(template: Template, count: int = 60) -> Examples:
 
 
 def test_the_strongest_weight_is_the_planted_taste(policy: PreTrainedModel, template: Template) -> None:
-    model = linear.fit(policy, thumbs(template, flip=0.1), template.ends)
+    model = linear.fit(linear.tabulate(policy, thumbs(template, flip=0.1), template.ends))
     named = model.readable()
     first = list(named)[1:4]  # after the bias
     assert set(first) & {"ends with an exclamation", "exclamations"}, named
@@ -51,13 +51,13 @@ def test_the_strongest_weight_is_the_planted_taste(policy: PreTrainedModel, temp
 
 @pytest.mark.parametrize("said", [pairs, scores])
 def test_pairs_alone_and_scores_alone_teach_it_too(said: object, policy: PreTrainedModel, template: Template) -> None:
-    model = linear.fit(policy, said(template), template.ends)  # type: ignore[operator]
+    model = linear.fit(linear.tabulate(policy, said(template), template.ends))  # type: ignore[operator]
     assert foretells(model, policy, template) > 0.95
 
 
 def test_equal_pairs_teach_nothing(policy: PreTrainedModel, template: Template) -> None:
     said = Examples(pairs=[Pair(p.person, p.better, p.worse, target=0.5) for p in pairs(template).pairs])
-    assert linear.fit(policy, said, template.ends).weights.abs().max() < 1e-6
+    assert linear.fit(linear.tabulate(policy, said, template.ends)).weights.abs().max() < 1e-6
 
 
 def test_ten_thousand_opinions_take_less_than_a_second_to_fit(policy: PreTrainedModel, template: Template) -> None:

@@ -1,5 +1,6 @@
 """A run's journal in the database and its lease: lost, cancelled, or out of reach."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -12,8 +13,9 @@ from sqlmodel import col, select
 
 from backtalk import runs
 from backtalk.database import Database
-from backtalk.tables import Metric, Run, Sample, now
+from backtalk.tables import Metric, Run, RunLine, Sample, now
 from learner import record
+from learner.lines import told_to
 from learner.record import Cancelled, Progress, RunJournal, lease
 
 
@@ -33,6 +35,11 @@ def stored(database: Database, run: Run) -> Run:
 def metrics(database: Database, run: Run) -> list[Metric]:
     with database.read() as session:
         return list(session.exec(select(Metric).where(Metric.run_id == run.id).order_by(col(Metric.step))))
+
+
+def lines(database: Database, run: Run) -> list[RunLine]:
+    with database.read() as session:
+        return list(session.exec(select(RunLine).where(RunLine.run_id == run.id).order_by(col(RunLine.number))))
 
 
 def wait(claim: Callable[[], bool]) -> None:
@@ -70,6 +77,47 @@ def test_steps_become_rows_with_their_stage(database: Database) -> None:
         ("gate", 0.9),
         ("gate", 0.98),
     ]
+
+
+def test_the_newest_lines_of_the_log_are_kept_with_the_run_and_outlive_an_attempt_that_died(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "MOST_LINES", 4)
+    run = claim(database)
+    journal = RunJournal(database, run.id, run.epoch)
+    with told_to(journal.say):
+        for number in range(6):
+            logging.getLogger("learner.anything").info("line %s", number)
+        logging.getLogger("another").info("chatter")
+        logging.getLogger("another").warning("x" * 5000)
+        journal.flush()
+    logging.getLogger("learner.anything").warning("after the run")
+    kept = lines(database, run)
+    assert [(line.number, line.text[:6]) for line in kept] == [
+        (4, "line 3"),
+        (5, "line 4"),
+        (6, "line 5"),
+        (7, "xxxxxx"),
+    ]
+    assert (kept[-1].level, len(kept[-1].text)) == ("warning", 4000)
+    again = RunJournal(database, run.id, run.epoch)
+    with told_to(again.say):
+        again.start_over()
+        again.end("cancelled", None, {})
+    assert [line.number for line in lines(database, run)] == [5, 6, 7, 8]
+    assert "begins again" in lines(database, run)[-1].text
+
+
+def test_what_another_thread_says_while_a_run_writes_is_not_lost(database: Database) -> None:
+    run = claim(database)
+    journal = RunJournal(database, run.id, run.epoch)
+    chatty = threading.Thread(target=lambda: [journal.say("info", str(number)) for number in range(300)])
+    chatty.start()
+    while chatty.is_alive():
+        journal.flush()
+    chatty.join()
+    journal.flush()
+    assert [line.text for line in lines(database, run)] == [str(number) for number in range(300)]
 
 
 def test_progress_never_leaves_its_stage(database: Database) -> None:

@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM
 from backtalk import opinions, policies, runs, weights
 from backtalk.database import Database
 from backtalk.settings import Settings
-from backtalk.tables import Metric, Opinion, Person, Policy, Run, RunItem, Sample
+from backtalk.tables import Metric, Opinion, Person, Policy, Run, RunItem, RunLine, RunPerson, Sample
 from backtalk.template import Template, Turn
 from learner import ppo, record, train
 from learner.record import Progress, RunJournal
@@ -106,6 +106,13 @@ def talk(
     return found
 
 
+def said(house: House, run: Run) -> list[str]:
+    """The run's log."""
+    with house.database.read() as session:
+        kept = select(RunLine.text).where(RunLine.run_id == run.id).order_by(col(RunLine.number))
+        return list(session.exec(kept))
+
+
 def satisfaction(house: House, number: int) -> float:
     """Share of a version's replies that people truly like."""
     with house.database.read() as session:
@@ -139,6 +146,7 @@ def test_a_run_makes_a_version_that_people_like_more(promoted: tuple[House, Run]
         samples = session.exec(select(Sample).where(Sample.run_id == run.id)).all()
         metrics = session.exec(select(Metric).where(Metric.run_id == run.id).order_by(col(Metric.step))).all()
         receipts = opinions.receipts(session, house.people[0])
+        givers = session.exec(select(RunPerson).where(RunPerson.run_id == run.id)).all()
     directory = house.settings.weights_dir / policy.directory
     manifest = weights.verify(directory, weights.public_key(house.settings.keys_dir))
     assert (manifest.number, manifest.parent, manifest.run) == (1, 0, str(run.id))
@@ -158,6 +166,12 @@ def test_a_run_makes_a_version_that_people_like_more(promoted: tuple[House, Run]
     assert set(run.report) >= {"split", "reward_model", "policy", "gate", "seconds"}
     assert run.report["split"]["by"] == "person"
     assert run.report["gate"]["gain"]["low"] > 0
+    assert {one.person_id for one in givers} == set(house.people) and {one.used for one in givers} == {EACH}
+    weighed = [one for one in givers if one.influence is not None]
+    assert 0 < len(weighed) < len(givers), "those held out teach nothing"
+    assert sum(one.leaning or 0.0 for one in weighed) > 0, "people want what the version brings"
+    log = said(house, run)
+    assert any("it may go live" in line for line in log) and "version 1 is written" in log[-1]
     assert len(receipts) == EACH
     assert {lesson["number"] for one in receipts for lesson in one["versions"]} == {1}
 
@@ -377,7 +391,12 @@ def test_an_unforeseen_error_is_a_failed_run_with_its_words(settle: Settle, monk
     with house.database.read() as session:
         (run,) = session.exec(select(Run))
     assert (run.state, run.stage) == ("failed", "reward_model")
-    assert run.error == "MemoryError: the device has 3 bytes left"
+    assert run.error is not None
+    assert run.error.startswith("in step reward_model: MemoryError: the device has 3 bytes left; lower `ppo.minibatch`")
+    lines = said(house, run)
+    assert "step snapshot begins" in lines[0] and any("40 opinions of 5 people" in line for line in lines)
+    assert lines[-1].startswith("failed in step reward_model") and lines[-1].endswith("the device has 3 bytes left")
+    assert "Traceback" in lines[-1]
 
 
 # Few or unusual opinions ----------------------------------------------------------------------------------------------

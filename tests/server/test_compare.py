@@ -1,4 +1,4 @@
-"""Two versions side by side, over HTTP and from the command line, on a real engine."""
+"""Two versions side by side, and a profile tried before it trains: over HTTP and the command line, on a real engine."""
 
 import json
 import os
@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from sqlmodel import select
 
+from backtalk.tables import Message
 from tests.server.stack import Stack
 
 WORDS = {"left": "abc", "right": "xyz"}
@@ -43,6 +45,44 @@ async def test_both_answer_the_same_questions_and_nothing_of_it_is_kept(stack: S
         assert 0 in engine["versions"]
     async with stack.http(person) as client:
         assert (await client.post("/api/operate/policies/compare", json=body)).status_code == 403
+
+
+async def test_a_profile_is_tried_on_the_live_version_and_nothing_of_it_is_kept(stack: Stack) -> None:
+    operator, person = stack.someone("operator"), stack.someone()
+    asked = ["What is the capital of France?", "Tell me a story."]
+    body = {"weights": {"preference": 0, "brevity": 1}, "prompts": asked, "draws": 4, "max_tokens": 24}
+    async with stack.http(operator) as client:
+        answer = await client.post("/api/operate/rewards/preview", json=body)
+        assert answer.status_code == 200, answer.text
+        tried = answer.json()
+        assert [one["prompt"] for one in tried["items"]] == asked and tried["draws"] == 4
+        assert all(one["reward_best"] >= one["reward_today"] for one in tried["items"])
+        assert any(len(one["best"]) < len(one["today"]) for one in tried["items"]), "the shortest of four is chosen"
+        assert tried["shift"]["brevity"] > 0 and tried["clashes"] == []
+        again = (await client.post("/api/operate/rewards/preview", json=body)).json()
+        assert again["items"] == tried["items"], "the same seed draws the same"
+        assert (await client.post("/api/operate/rewards/preview", json=body | {"draws": 1})).status_code == 422
+        assert (await client.get("/api/operate/rewards")).json()["items"] == []
+    async with stack.http(person) as client:
+        assert (await client.post("/api/operate/rewards/preview", json=body)).status_code == 403
+    with stack.database.read() as session:
+        assert session.exec(select(Message)).first() is None
+
+
+async def test_rewards_that_pull_apart_are_flagged_where_there_are_replies_to_see_it(stack: Stack) -> None:
+    operator, person = stack.someone("operator"), stack.someone()
+    async with stack.http(person) as client:
+        await client.patch("/api/me", json={"consent": {"train": True}})
+        for length in (2, 4, 8, 16):
+            asked = {"messages": [{"role": "user", "content": "Tell me a story."}], "max_tokens": length}
+            (await client.post("/v1/chat/completions", json={"model": "backtalk", **asked})).raise_for_status()
+    torn = {"weights": {"brevity": 1, "long": 1}, "rules": {"long": "words"}}
+    async with stack.http(operator) as client:
+        checked = (await client.post("/api/operate/rewards/check", json=torn)).json()
+        assert checked["correlation"]["brevity"]["long"] == -1.0
+        assert [(one["left"], one["right"]) for one in checked["clashes"]] == [("brevity", "long")]
+        one_way = torn | {"weights": {"brevity": 1, "long": -1}}
+        assert (await client.post("/api/operate/rewards/check", json=one_way)).json()["clashes"] == []
 
 
 def test_the_command_line_asks_the_running_engine(stack: Stack) -> None:

@@ -83,6 +83,7 @@ def upgrade() -> None:
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('gold_share', sa.Float(), nullable=False),
     sa.Column('double_share', sa.Float(), nullable=False),
+    sa.Column('pair_share', sa.Float(), nullable=False),
     sa.Column('updated_at', backtalk.tables.Instant(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_labelling_rules'))
     )

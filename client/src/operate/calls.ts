@@ -21,8 +21,11 @@ import type {
   Feedback,
   FeedbackKind,
   Giver,
+  GoldAnswer,
   Json,
+  Labelling,
   Listed,
+  LogLine,
   Metric,
   Page,
   Policy,
@@ -34,6 +37,7 @@ import type {
   Revision,
   Role,
   Run,
+  RunGiver,
   Sample,
   Schedule,
   ScheduleValues,
@@ -95,6 +99,20 @@ export function useSamples(id: string) {
   return useQuery({
     queryKey: keys.samples(id),
     queryFn: () => call<Items<Sample>>('GET', address(`/runs/${id}/samples`)),
+  })
+}
+
+export function useLog(id: string) {
+  return useQuery({
+    queryKey: keys.log(id),
+    queryFn: async () => (await call<Items<LogLine>>('GET', address(`/runs/${id}/log`))).items,
+  })
+}
+
+export function useGivers(id: string) {
+  return useQuery({
+    queryKey: keys.givers(id),
+    queryFn: () => call<Items<RunGiver>>('GET', address(`/runs/${id}/people`, { limit: 10 })),
   })
 }
 
@@ -315,6 +333,7 @@ export interface FeedbackFilters {
   aspect: string | null
   rewritten: 'true' | 'false' | null
   excluded: 'true' | 'false' | null
+  gold: 'true' | 'false' | null
   person_id: string | null
   /** Days, as a date field gives them. */
   since: string | null
@@ -357,6 +376,32 @@ export function useFeedback(filters: FeedbackFilters) {
       call<Page<Feedback, string>>('GET', address('/feedback', { ...filters, before: pageParam, limit: 30 })),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
+  })
+}
+
+export function useMarkGold() {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: ({ item, answer }: { item: Feedback; answer: GoldAnswer | null }) => {
+      const path = address(`/feedback/${item.kind}/${item.id}/gold`)
+      return answer === null ? call<Feedback>('DELETE', path) : call<Feedback>('PUT', path, { answer })
+    },
+    onSuccess: async () => {
+      await client.invalidateQueries({ queryKey: keys.feedback })
+      await client.invalidateQueries({ queryKey: keys.labelling })
+    },
+  })
+}
+
+export function useLabelling() {
+  return useQuery({ queryKey: keys.labelling, queryFn: () => call<Labelling>('GET', address('/labelling')) })
+}
+
+export function useSetLabelling() {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: (rules: Labelling['rules']) => call<Labelling['rules']>('PUT', address('/labelling'), rules),
+    onSuccess: () => client.invalidateQueries({ queryKey: keys.labelling }),
   })
 }
 

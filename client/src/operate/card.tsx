@@ -5,7 +5,8 @@ import { type ReactNode, useState } from 'react'
 import { Check, Warning } from '../icons'
 import { useCard } from './calls'
 import style from './card.module.css'
-import { percent, plain } from './figures'
+import { plain } from './figures'
+import { Givers } from './givers'
 import { Facts, Trouble, useCountWord, Waiting } from './parts'
 import { Report } from './report'
 import type { Card } from './shapes'
@@ -32,25 +33,16 @@ function Loaded({ number }: { number: number }) {
 
 function Whole({ card }: { card: Card }) {
   const t = useWords()
-  const locale = useLocale()
   const { snapshot } = card
   return (
     <div className={style.whole}>
       <Files files={card.files} />
       {snapshot ? <Data snapshot={snapshot} /> : <p className={style.faint}>{t('card.noRun')}</p>}
-      {snapshot && snapshot.taught_most.length > 0 && (
+      {snapshot && snapshot.givers.length > 0 && (
         <div>
-          <h3>{t('card.taughtMost')}</h3>
-          <ol className={style.people}>
-            {snapshot.taught_most.map((one) => (
-              <li key={one.person_id}>
-                <bdi>{one.name ?? t('desk.anonymous')}</bdi>
-                <span className={style.faint}>
-                  {plain(one.opinions, locale)} · {percent(one.share, locale)}
-                </span>
-              </li>
-            ))}
-          </ol>
+          <h3>{t('givers.title')}</h3>
+          <p className={style.faint}>{t('givers.hint')}</p>
+          <Givers givers={snapshot.givers} />
         </div>
       )}
       {Object.keys(card.recipe).length > 0 && (

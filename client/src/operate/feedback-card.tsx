@@ -10,6 +10,7 @@ import { currentLanguage } from '../words'
 import { useExclude, useThread } from './calls'
 import { Confirm } from './confirm'
 import style from './feedback.module.css'
+import { Gold } from './gold'
 import { Tag, Trouble, Waiting } from './parts'
 import type { Feedback } from './shapes'
 import { When } from './times'
@@ -37,6 +38,7 @@ export function FeedbackCard({ item }: { item: Feedback }) {
       <Reasons item={item} />
       <Texts item={item} />
       {item.reply !== null && <Thread item={item} />}
+      <Gold item={item} />
     </article>
   )
 }
@@ -71,6 +73,7 @@ function Marks({ item }: { item: Feedback }) {
       {item.withdrawn && <Tag>{t('desk.withdrawn')}</Tag>}
       {!item.consent && <Tag tone="warn">{t('desk.noConsent')}</Tag>}
       {versions && <Tag tone="good">{t('desk.learned', { versions })}</Tag>}
+      {item.gold !== null && <Tag tone="accent">{t('gold.is', { answer: t(`gold.answer.${item.gold}`) })}</Tag>}
       {item.excluded && <Tag tone="bad">{t('desk.excluded')}</Tag>}
       {item.person_excluded && <Tag tone="bad">{t('desk.personExcluded')}</Tag>}
     </>

@@ -11,6 +11,7 @@ import style from './feedback.module.css'
 import { FeedbackCard } from './feedback-card'
 import { GiverPanel } from './giver'
 import { Empty, Older, Page, Trouble, Waiting } from './parts'
+import { RatersPanel } from './raters'
 import { useWords } from './words'
 
 const unfiltered: FeedbackFilters = {
@@ -21,6 +22,7 @@ const unfiltered: FeedbackFilters = {
   aspect: null,
   rewritten: null,
   excluded: null,
+  gold: null,
   person_id: null,
   since: null,
   until: null,
@@ -61,6 +63,7 @@ export function FeedbackPage() {
         )}
       </Filters>
       {person !== null && <GiverPanel id={person} />}
+      {person === null && <RatersPanel />}
       {found.error && <Trouble error={found.error} onRetry={() => void found.refetch()} />}
       {found.isPending && <Waiting />}
       {items?.length === 0 && (
@@ -110,7 +113,7 @@ function Filters({ filters, onChange, children }: FiltersProps) {
         value={filters.kind}
         onChange={(kind) =>
           kind === 'comparison'
-            ? onChange({ ...unfiltered, kind, version: filters.version, excluded: filters.excluded, since: filters.since, until: filters.until })
+            ? onChange({ ...unfiltered, kind, version: filters.version, excluded: filters.excluded, gold: filters.gold, since: filters.since, until: filters.until })
             : set({ kind: 'opinion' })
         }
         allowDeselect={false}
@@ -169,6 +172,16 @@ function Filters({ filters, onChange, children }: FiltersProps) {
         ]}
         value={filters.excluded}
         onChange={(excluded) => set({ excluded })}
+      />
+      <Select
+        {...common}
+        label={t('gold.title')}
+        data={[
+          { value: 'true', label: t('gold.yes') },
+          { value: 'false', label: t('gold.no') },
+        ]}
+        value={filters.gold}
+        onChange={(gold) => set({ gold })}
       />
       {(['since', 'until'] as const).map((name) => (
         <TextInput

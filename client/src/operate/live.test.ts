@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import { keys } from './keys'
-import { changes, summaryWithPolicy, summaryWithRun, withLook, withMetrics, withRun } from './live'
+import { changes, summaryWithPolicy, summaryWithRun, withLines, withLook, withMetrics, withRun } from './live'
 import type { Canary, CanaryContent, Metric, OperateEvent, Policy, Run, Summary } from './shapes'
 
 function aRun(values: Partial<Run> = {}): Run {
@@ -71,6 +71,20 @@ function after(events: OperateEvent[], key: readonly unknown[], held: unknown): 
     .filter((change) => JSON.stringify(change.key) === JSON.stringify(key))
     .reduce((old, change) => change.update(old), held)
 }
+
+const line = (number: number) => ({ number, level: 'info' as const, text: `line ${number}`, at: '2026-11-24T03:00:00Z' })
+
+describe('the log of a run', () => {
+  it('grows by what is new and never says a line twice', () => {
+    const known = [line(1), line(2)]
+    expect(withLines(known, [line(2), line(3)]).map(({ number }) => number)).toEqual([1, 2, 3])
+    const event: OperateEvent = { type: 'log', run_id: 'one', lines: [line(3)] }
+    const [found] = changes([event])
+    expect(found?.key).toEqual(keys.log('one'))
+    expect(found?.update(known)).toEqual([...known, line(3)])
+    expect(found?.update(undefined)).toBeUndefined()
+  })
+})
 
 describe('runs', () => {
   it('shows a run that is new first, and one that is known in its place', () => {

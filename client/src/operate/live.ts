@@ -9,6 +9,7 @@ import {
   type CanaryCurve,
   isEnded,
   isUnderWay,
+  type LogLine,
   type Metric,
   type OperateEvent,
   type Policy,
@@ -43,6 +44,12 @@ export function withMetrics(known: Metric[], fresh: Metric[]): Metric[] {
   if (isContinuation) return fresh.length > 0 ? [...known, ...fresh] : known
   const bySteps = new Map([...known, ...fresh].map((metric) => [metric.step, metric]))
   return [...bySteps.values()].sort((a, b) => a.step - b.step)
+}
+
+/** The log with what was just said; what is known already is not said twice. */
+export function withLines(known: LogLine[], fresh: LogLine[]): LogLine[] {
+  const last = known.at(-1)?.number ?? 0
+  return [...known, ...fresh.filter((line) => line.number > last)]
 }
 
 export function summaryWithRun(summary: Summary, run: Run): Summary {
@@ -88,6 +95,9 @@ export function changes(events: OperateEvent[]): Change[] {
           change<Items<Run>>(keys.runs, (old) => ({ items: withRun(old.items, event.run) })),
           change<Summary>(keys.summary, (old) => summaryWithRun(old, event.run)),
         )
+        break
+      case 'log':
+        found.push(change<LogLine[]>(keys.log(event.run_id), (old) => withLines(old, event.lines)))
         break
       case 'policy':
         found.push(

@@ -26,7 +26,7 @@ export function OwnRules({ content, measures, onChange, children }: OwnRulesProp
   const [says, setSays] = useState('')
   const { rules, weights } = content
   const add = () => {
-    const rule = kind === 'words' ? split(says) : says.trim()
+    const rule = kind === 'words' ? wordsIn(says) : says.trim()
     onChange({ rules: { ...rules, [name.trim()]: rule }, weights: { ...weights, [name.trim()]: 1 } })
     setName('')
     setSays('')
@@ -74,7 +74,8 @@ export function OwnRules({ content, measures, onChange, children }: OwnRulesProp
   )
 }
 
-function split(text: string): string[] {
+/** Words with commas between them, of either script. */
+export function wordsIn(text: string): string[] {
   return text.split(/[,，]/).flatMap((word) => word.trim() || [])
 }
 

@@ -5,7 +5,7 @@ import { useState } from 'react'
 
 import { Warning } from '../icons'
 import { usePreviewProfile } from './calls'
-import { plain } from './figures'
+import { percent, plain } from './figures'
 import { Trouble } from './parts'
 import style from './preview-profile.module.css'
 import { useRewardWord } from './reward-word'
@@ -49,6 +49,7 @@ function Outcome({ found }: { found: Previewed }) {
           {t('reward.clash', { left: word(clash.left), right: word(clash.right), value: plain(clash.correlation, locale) })}
         </p>
       ))}
+      {found.forbidden > 0 && <p className={style.hint}>{t('reward.holdForbidden', { share: percent(found.forbidden, locale) })}</p>}
       {found.missing.length > 0 && <p className={style.hint}>{t('reward.missing', { names: found.missing.map(word).join(', ') })}</p>}
       <p className={style.shift}>
         <span className={style.hint}>{t('reward.shift')}</span>

@@ -1,6 +1,6 @@
 /** Reward profiles: what counts, and how much; the active one goes into every next run. */
 
-import { Button, Group, Modal, NumberInput, Slider, Stack, TextInput } from '@mantine/core'
+import { Button, Group, Modal, NumberInput, Slider, Stack, Textarea, TextInput } from '@mantine/core'
 import { useState } from 'react'
 
 import { Plus } from '../icons'
@@ -8,7 +8,7 @@ import { toast } from '../parts/toast'
 import { useProfiles, useRecipe, useRemoveProfile, useRevisions, useSaveProfile } from './calls'
 import { Confirm } from './confirm'
 import { plain, spaced } from './figures'
-import { OwnRules } from './own-rules'
+import { OwnRules, wordsIn } from './own-rules'
 import { Empty, Page, Panel, Tag, Trouble, Waiting } from './parts'
 import { PreviewProfile } from './preview-profile'
 import { useRewardWord } from './reward-word'
@@ -52,13 +52,14 @@ export function RewardsPage() {
 function Editor({ profile, known }: { profile: Profile; known: Profiles }) {
   const t = useWords()
   const [content, setContent] = useState<ProfileContent>(profile)
-  const { weights, rules, limits } = content
+  const { weights, rules, limits, forbidden } = content
+  const [loaded, setLoaded] = useState(0)
   const set = (change: Partial<ProfileContent>) => setContent((old) => ({ ...old, ...change }))
   const save = useSaveProfile()
   const isChanged = content !== profile
   const put = (active: boolean) =>
     save.mutate(
-      { name: profile.name, weights, rules, limits, active },
+      { name: profile.name, weights, rules, limits, forbidden, active },
       { onSuccess: () => void toast({ message: t('reward.saved') }) },
     )
   const styles = Object.keys(known.styles)
@@ -104,9 +105,16 @@ function Editor({ profile, known }: { profile: Profile; known: Profiles }) {
       </OwnRules>
       <details className={style.more}>
         <summary>{t('reward.limits')}</summary>
+        <Forbidden key={loaded} words={forbidden} onChange={(words) => set({ forbidden: words })} />
         <Limits names={known.limits} limits={limits} onChange={(changed) => set({ limits: changed })} />
       </details>
-      <History name={profile.name} onLoad={(old) => set({ weights: old.weights, rules: old.rules, limits: old.limits })} />
+      <History
+        name={profile.name}
+        onLoad={(old) => {
+          set({ weights: old.weights, rules: old.rules, limits: old.limits, forbidden: old.forbidden })
+          setLoaded(loaded + 1)
+        }}
+      />
       <Trouble error={save.error} />
       <Group gap="sm" mt="md">
         {profile.active ? (
@@ -130,7 +138,7 @@ function Editor({ profile, known }: { profile: Profile; known: Profiles }) {
           </>
         )}
       </Group>
-      <PreviewProfile content={{ weights, rules, limits }} />
+      <PreviewProfile content={{ weights, rules, limits, forbidden }} />
     </Panel>
   )
 }
@@ -231,6 +239,21 @@ function Weight({ reward, value, title, isSigned = false, onChange }: WeightProp
   )
 }
 
+function Forbidden({ words, onChange }: { words: string[]; onChange: (words: string[]) => void }) {
+  const t = useWords()
+  return (
+    <Textarea
+      size="xs"
+      autosize
+      mt="sm"
+      label={t('reward.forbidden')}
+      description={t('reward.forbiddenHint')}
+      defaultValue={words.join(', ')}
+      onChange={(event) => onChange(wordsIn(event.currentTarget.value))}
+    />
+  )
+}
+
 interface LimitsProps {
   names: string[]
   limits: Record<string, number>
@@ -289,7 +312,7 @@ function Add({ known, onClose }: { known: Profiles; onClose: () => void }) {
   const save = useSaveProfile()
   const submit = () => {
     const weights = Object.fromEntries(known.rewards.map((reward, index) => [reward, index === 0 ? 1 : 0]))
-    save.mutate({ name: name.trim(), weights, rules: {}, limits: {}, active: false }, { onSuccess: onClose })
+    save.mutate({ name: name.trim(), weights, rules: {}, limits: {}, forbidden: [], active: false }, { onSuccess: onClose })
   }
   return (
     <Modal opened onClose={onClose} title={t('reward.add')} closeButtonProps={{ 'aria-label': t('close') }}>

@@ -5,9 +5,11 @@ import { type ReactNode, useMemo, useState } from 'react'
 import { Link } from 'wouter'
 
 import { Left, Warning } from '../icons'
-import { useCancelRun, useMetrics, useNames, useRecipe, useRun, useSamples, useSchedules } from './calls'
+import { useCancelRun, useGivers, useMetrics, useNames, useRecipe, useRun, useSamples, useSchedules } from './calls'
 import { Confirm } from './confirm'
 import { difference, plain } from './figures'
+import { Givers } from './givers'
+import { LogPanel } from './log'
 import { Facts, Page, Panel, StateBadge, Trouble, useCountWord, Waiting } from './parts'
 import { Plot } from './plot'
 import { RunProgress } from './progress'
@@ -58,6 +60,7 @@ function Shown({ run, above }: { run: Run; above: ReactNode }) {
       </Panel>
       <Data run={run} />
       <Curves run={run} />
+      <LogPanel run={run} />
       <Samples run={run} />
       <Panel title={t('run.report')}>
         {Object.keys(run.report).length > 0 ? <Report report={run.report} /> : <p className={style.faint}>{t('run.noReport')}</p>}
@@ -166,9 +169,23 @@ function Data({ run }: { run: Run }) {
             ))}
           </ul>
           {Object.keys(others).length > 0 && <Report report={others} hasRaw={false} />}
+          <People id={run.id} />
         </>
       )}
     </Panel>
+  )
+}
+
+function People({ id }: { id: string }) {
+  const t = useWords()
+  const givers = useGivers(id)
+  if (givers.error) return <Trouble error={givers.error} onRetry={() => void givers.refetch()} />
+  if (!givers.data || givers.data.items.length === 0) return null
+  return (
+    <div className={style.facts}>
+      <p className={style.faint}>{t('givers.hint')}</p>
+      <Givers givers={givers.data.items} />
+    </div>
   )
 }
 

@@ -33,6 +33,26 @@ export interface Metric {
   values: Record<string, number>
 }
 
+/** A line of a run's log. */
+export interface LogLine {
+  number: number
+  level: 'info' | 'warning' | 'error'
+  text: string
+  at: string
+}
+
+/** Somebody whose opinions a run used. */
+export interface RunGiver {
+  person_id: string
+  name: string | null
+  given: number
+  used: number
+  share: number
+  /** In spreads of the reward; null: they only judged. */
+  influence: number | null
+  leaning: number | null
+}
+
 export interface Sample {
   prompt: string
   before: string
@@ -129,7 +149,7 @@ export interface Card {
     counts: Json
     people: number
     opinions: number
-    taught_most: { person_id: string; name: string | null; opinions: number; share: number }[]
+    givers: RunGiver[]
   } | null
   recipe: Json
   rewards: Json
@@ -230,6 +250,8 @@ export interface ProfileContent {
   weights: Record<string, number>
   rules: Record<string, Rule>
   limits: Record<string, number>
+  /** Words that a version's replies may not hold. */
+  forbidden: string[]
 }
 
 export interface Profile extends ProfileContent {
@@ -260,6 +282,8 @@ export interface Previewed {
   validation: Record<string, { measure: string; value: number | null; folds: number[]; opinions: number; people: number }>
   correlation: Record<string, Record<string, number | null>>
   clashes: { left: string; right: string; correlation: number }[]
+  /** Share of the replies looked at that hold a forbidden word. */
+  forbidden: number
   version: number
   draws: number
   items: { prompt: string; today: string; best: string; reward_today: number; reward_best: number }[]
@@ -319,6 +343,38 @@ export interface Feedback {
   rewrite: string | null
   note: string | null
   versions: number[]
+  /** The right answer, where what it is about is a gold item. */
+  gold: GoldAnswer | null
+}
+
+export type GoldAnswer = 'up' | 'down' | 'left' | 'right'
+
+/** How one rater has answered. */
+export interface Rater {
+  person_id: string
+  name: string | null
+  answered: number
+  gold: number
+  gold_right: number
+  gold_low: number
+  gold_high: number
+  shared: number
+  shared_same: number
+  kappa: number | null
+  repeated: number
+  repeated_same: number
+}
+
+/** How the labelling queue does. */
+export interface Labelling {
+  rules: { gold_share: number; double_share: number; pair_share: number }
+  gold: number
+  answered: number
+  items: number
+  doubled: number
+  kappa: number | null
+  alpha: number | null
+  raters: Rater[]
 }
 
 export const roles = ['user', 'rater', 'operator', 'admin'] as const
@@ -355,6 +411,7 @@ export interface Page<T, Next> {
 export type OperateEvent =
   | { type: 'run'; run: Run }
   | { type: 'metric'; run_id: string; step: number; stage: string; values: Record<string, number> }
+  | { type: 'log'; run_id: string; lines: LogLine[] }
   | { type: 'policy'; policy: Policy }
   | { type: 'canary'; canary: Canary }
 

@@ -31,6 +31,7 @@ function watch(client: QueryClient, onConnection: (connection: Connection) => vo
     if (events.some((event) => event.type === 'run' && isEnded(event.run))) {
       void client.invalidateQueries({ queryKey: keys.summary })
       void client.invalidateQueries({ queryKey: keys.allSamples })
+      void client.invalidateQueries({ queryKey: keys.allGivers })
     }
   }
   const socket = new Socket('/ws/operate', {

@@ -8,13 +8,32 @@ import { call, HttpError } from '../http'
 import { toast } from '../parts/toast'
 import type { Opinion } from './opinions'
 
-export interface Item {
+export interface ReplyItem {
+  kind: 'reply'
   id: string
   message_id: string
   content: string
   policy_version: number
   turns: { role: 'user' | 'assistant'; content: string }[]
 }
+
+interface Side {
+  message_id: string
+  content: string
+  policy_version: number
+}
+
+/** Two replies to one question, to be compared. */
+export interface PairItem {
+  kind: 'pair'
+  id: string
+  left: Side
+  right: Side
+  turns: { role: 'user' | 'assistant'; content: string }[]
+}
+
+export type Item = ReplyItem | PairItem
+export type Verdict = 'left' | 'right' | 'tie' | 'neither'
 
 export interface Progress {
   done: number
@@ -25,10 +44,7 @@ export interface Progress {
 }
 
 /** An item and what was last said of it. */
-export interface Judged {
-  item: Item
-  opinion: Opinion
-}
+export type Judged = { item: ReplyItem; said: Opinion } | { item: PairItem; said: { verdict: Verdict } }
 
 const FIRST = ['rate', 'first']
 
@@ -77,7 +93,7 @@ export function useQueue(isEnabled: boolean) {
     gcTime: 0,
   })
   const saving = useMutation({
-    mutationFn: ({ item, opinion }: Judged) => call('POST', `/api/rate/${item.id}`, opinion),
+    mutationFn: ({ item, said }: Judged) => call('POST', `/api/rate/${item.id}`, said),
     retry: (_, error) => !(error instanceof HttpError) || error.status >= 500 || error.status === 429,
     retryDelay: (count) => Math.min(1000 * 2 ** count, 15_000),
     onError: (error) => toast({ color: 'red', message: t('somethingWrong', { message: error.message }) }),
@@ -87,27 +103,25 @@ export function useQueue(isEnabled: boolean) {
     },
   })
 
-  const judge = (opinion: Opinion): void => {
-    if (current === null) return
-    const judged = { item: current, opinion }
+  const judge = (judged: Judged): void => {
     setEarlier(judged)
-    underWay.add(current.id)
+    underWay.add(judged.item.id)
     saving.mutate(judged)
     setDesk(ahead.data ?? null)
     if (!ahead.data) void client.resetQueries({ queryKey: FIRST })
   }
-  /** Puts the former item on the desk once more; returns what was said of it. */
+  /** Puts the former reply on the desk once more; returns what was said of it. A comparison stands once it is given. */
   const goBack = (): Opinion | null => {
-    if (earlier === null) return null
+    if (earlier?.item.kind !== 'reply') return null
     setDesk(earlier.item)
     setEarlier(null)
-    return earlier.opinion
+    return earlier.said as Opinion
   }
   return {
     current,
     judge,
     goBack,
-    mayGoBack: earlier !== null,
+    mayGoBack: earlier?.item.kind === 'reply',
     isFinished: current === null && first.isSuccess && !first.isFetching,
     error: current === null ? first.error : null,
     retry: () => void first.refetch(),

@@ -10,7 +10,7 @@ import { ConsentCard } from './consent-card'
 import { Reasons, reasonsFor, Scores, toggled } from './judging'
 import { Note } from './opinion-strip'
 import { noOpinion, type Opinion } from './opinions'
-import { type Item, type Progress, useProgress, useQueue } from './queue'
+import { type Item, type PairItem, type Progress, type ReplyItem, useProgress, useQueue, type Verdict } from './queue'
 import rateStyle from './rate.module.css'
 import style from './rater.module.css'
 
@@ -22,6 +22,8 @@ export default function RaterPage() {
   const queue = useQueue(isAllowed)
   const progress = useProgress(isAllowed)
   const [resumed, setResumed] = useState<Opinion>(noOpinion)
+  const item = queue.current
+  const onBack = queue.mayGoBack ? () => setResumed(queue.goBack() ?? noOpinion) : undefined
   return (
     <main className={style.page}>
       <header className={style.head}>
@@ -42,19 +44,23 @@ export default function RaterPage() {
           </Button>
         </p>
       )}
-      {queue.current ? (
+      {item?.kind === 'pair' && (
+        <PairDesk key={item.id} item={item} onBack={onBack} onVerdict={(verdict) => queue.judge({ item, said: { verdict } })} />
+      )}
+      {item?.kind === 'reply' && (
         <Desk
-          key={queue.current.id}
-          item={queue.current}
+          key={item.id}
+          item={item}
           start={resumed}
           onJudge={(opinion) => {
             setResumed(noOpinion)
-            queue.judge(opinion)
+            queue.judge({ item, said: opinion })
           }}
-          onBack={queue.mayGoBack ? () => setResumed(queue.goBack() ?? noOpinion) : undefined}
+          onBack={onBack}
         />
-      ) : (
-        isAllowed && !queue.error && <p role="status">{t(queue.isFinished ? 'rater.nothing' : 'loading')}</p>
+      )}
+      {item === null && isAllowed && !queue.error && (
+        <p role="status">{t(queue.isFinished ? 'rater.nothing' : 'loading')}</p>
       )}
     </main>
   )
@@ -78,7 +84,7 @@ function ProgressLine({ progress }: { progress: Progress }) {
 }
 
 interface DeskProps {
-  item: Item
+  item: ReplyItem
   start: Opinion
   onJudge: (opinion: Opinion) => void
   onBack: (() => void) | undefined
@@ -129,26 +135,19 @@ function Desk({ item, start, onJudge, onBack }: DeskProps) {
 
   return (
     <>
-      <ol className={style.turns} aria-label={t('rater.before')}>
-        {item.turns.map((turn, index) => (
-          <li key={index} data-role={turn.role}>
-            <span className={style.who}>{t(turn.role === 'user' ? 'rater.asked' : 'rater.answered')}</span>
-            {turn.role === 'user' ? <p dir="auto">{turn.content}</p> : <Markdown text={turn.content} />}
-          </li>
-        ))}
-      </ol>
+      <Turns turns={item.turns} />
       <section ref={reply} className={style.reply} aria-label={t('rater.reply')} tabIndex={-1}>
         <Markdown text={item.content} />
       </section>
       <div className={style.verdicts}>
-        <Verdict label={t('rater.bad')} sign="←" isOn={opinion.rating === -1} onClick={() => rate(-1, true)}>
+        <Choice label={t('rater.bad')} sign="←" isOn={opinion.rating === -1} onClick={() => rate(-1, true)}>
           <ThumbDown size={18} filled={opinion.rating === -1} />
-        </Verdict>
-        <Verdict label={t('rater.good')} sign="→" isOn={opinion.rating === 1} onClick={() => rate(1, true)}>
+        </Choice>
+        <Choice label={t('rater.good')} sign="→" isOn={opinion.rating === 1} onClick={() => rate(1, true)}>
           <ThumbUp size={18} filled={opinion.rating === 1} />
-        </Verdict>
-        <Verdict label={t('rater.skip')} sign="0" onClick={() => onJudge({ ...opinion, rating: null, reasons: [] })} />
-        {onBack && <Verdict label={t('rater.back')} sign="⌫" onClick={onBack} />}
+        </Choice>
+        <Choice label={t('rater.skip')} sign="0" onClick={() => onJudge({ ...opinion, rating: null, reasons: [] })} />
+        {onBack && <Choice label={t('rater.back')} sign="⌫" onClick={onBack} />}
       </div>
       {isStaying && (
         <section className={rateStyle.strip} aria-label={t('opinion.label')}>
@@ -173,7 +172,77 @@ function Desk({ item, start, onJudge, onBack }: DeskProps) {
   )
 }
 
-interface VerdictProps {
+const VERDICTS: [verdict: Verdict, sign: string, key: string][] = [
+  ['left', '←', 'ArrowLeft'],
+  ['right', '→', 'ArrowRight'],
+  ['tie', '0', '0'],
+  ['neither', '9', '9'],
+]
+
+interface PairDeskProps {
+  item: PairItem
+  onVerdict: (verdict: Verdict) => void
+  onBack: (() => void) | undefined
+}
+
+/** Two replies to one question; one key says which is better. */
+function PairDesk({ item, onVerdict, onBack }: PairDeskProps) {
+  const { t } = useTranslation()
+  const first = useRef<HTMLElement>(null)
+  useEffect(() => first.current?.focus(), [])
+  const pressed = useEffectEvent((event: KeyboardEvent) => {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.isComposing) return
+    const chosen = VERDICTS.find(([, , key]) => key === event.key)
+    if (chosen) {
+      event.preventDefault()
+      onVerdict(chosen[0])
+    } else if (event.key === 'Backspace' && onBack) onBack()
+  })
+  useEffect(() => {
+    window.addEventListener('keydown', pressed)
+    return () => window.removeEventListener('keydown', pressed)
+  }, [])
+  return (
+    <>
+      <Turns turns={item.turns} />
+      <div className={rateStyle.compare}>
+        {[item.left, item.right].map((side, index) => (
+          <section
+            key={side.message_id}
+            ref={index === 0 ? first : undefined}
+            className={style.reply}
+            aria-label={t('compare.answer', { n: index + 1 })}
+            tabIndex={-1}
+          >
+            <Markdown text={side.content} />
+          </section>
+        ))}
+      </div>
+      <div className={style.verdicts}>
+        {VERDICTS.map(([verdict, sign]) => (
+          <Choice key={verdict} label={t(`compare.${verdict}`)} sign={sign} onClick={() => onVerdict(verdict)} />
+        ))}
+        {onBack && <Choice label={t('rater.back')} sign="⌫" onClick={onBack} />}
+      </div>
+    </>
+  )
+}
+
+function Turns({ turns }: { turns: Item['turns'] }) {
+  const { t } = useTranslation()
+  return (
+    <ol className={style.turns} aria-label={t('rater.before')}>
+      {turns.map((turn, index) => (
+        <li key={index} data-role={turn.role}>
+          <span className={style.who}>{t(turn.role === 'user' ? 'rater.asked' : 'rater.answered')}</span>
+          {turn.role === 'user' ? <p dir="auto">{turn.content}</p> : <Markdown text={turn.content} />}
+        </li>
+      ))}
+    </ol>
+  )
+}
+
+interface ChoiceProps {
   label: string
   sign: string
   isOn?: boolean
@@ -181,7 +250,7 @@ interface VerdictProps {
   children?: ReactNode
 }
 
-function Verdict({ label, sign, isOn, onClick, children }: VerdictProps) {
+function Choice({ label, sign, isOn, onClick, children }: ChoiceProps) {
   return (
     <button type="button" className={style.verdict} aria-pressed={isOn} onClick={onClick}>
       {children}
@@ -193,7 +262,7 @@ function Verdict({ label, sign, isOn, onClick, children }: VerdictProps) {
   )
 }
 
-function Rewrite({ item, opinion, onRewrite }: { item: Item; opinion: Opinion; onRewrite: (text: string | null) => void }) {
+function Rewrite({ item, opinion, onRewrite }: { item: ReplyItem; opinion: Opinion; onRewrite: (text: string | null) => void }) {
   const { t } = useTranslation()
   const [isOpen, setOpen] = useState(opinion.rewrite !== null)
   if (!isOpen) {

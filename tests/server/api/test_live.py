@@ -9,7 +9,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from backtalk.tables import Metric, Policy, Run
+from backtalk.tables import Metric, Policy, Run, RunLine
 from tests.server.api.conftest import Home, Somebody
 
 Word = dict[str, Any]
@@ -40,6 +40,11 @@ def measure(home: Home, run: Run, step: int) -> None:
         session.add(Metric(run_id=run.id, step=step, stage="policy", values={"reward": step}))
 
 
+def say(home: Home, run: Run, number: int, text: str) -> None:
+    with home.database.write() as session:
+        session.add(RunLine(run_id=run.id, number=number, level="info", text=text))
+
+
 @pytest.mark.timeout(60)
 async def test_an_operator_sees_how_things_stand_and_then_each_change_once(start: Callable[..., Home]) -> None:
     home = start()
@@ -48,6 +53,7 @@ async def test_an_operator_sees_how_things_stand_and_then_each_change_once(start
     with home.database.write() as session:
         session.add(run)
     measure(home, run, 0)
+    say(home, run, 1, "step policy begins")
     async with feed(home, operator) as socket, feed(home, operator) as second:
         for listener in (socket, second):
             first = [await hear(listener), await hear(listener)]
@@ -71,6 +77,11 @@ async def test_an_operator_sees_how_things_stand_and_then_each_change_once(start
                 "values": {"reward": 1},
             }
             assert told[3]["run"]["progress"] == 0.5
+        say(home, run, 2, "ppo took 3 s of CPU")
+        for listener in (socket, second):
+            log = await hear(listener)
+            assert (log["type"], log["run_id"]) == ("log", str(run.id))
+            assert [(line["number"], line["text"]) for line in log["lines"]] == [(2, "ppo took 3 s of CPU")]
         change(home, id=run.id, state="promoted")
         assert (await hear(socket))["run"]["state"] == "promoted", "nothing was told twice"
 

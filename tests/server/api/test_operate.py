@@ -8,7 +8,7 @@ import pytest
 from sqlmodel import select
 
 from backtalk import runs
-from backtalk.tables import Json, Metric, Policy, Reply, Run, RunItem, Sample, Slot, now
+from backtalk.tables import Json, Metric, Policy, Reply, Run, RunItem, RunLine, Sample, Slot, now
 from tests.server.api.conftest import Home, Somebody, actions, refused
 
 # Schedules -----------------------------------------------------------------------------------------------------------
@@ -116,13 +116,16 @@ def test_what_a_run_measured_is_told_from_a_step_on(own: Home, operator: Somebod
         session.add(
             Sample(run_id=run.id, number=0, prompt="Hi", before="…", after="Hello!", reward_before=0, reward_after=1)
         )
+        session.add_all(RunLine(run_id=run.id, number=number, level="info", text=f"line {number}") for number in (3, 4))
     path = f"/api/operate/runs/{run.id}"
     assert [row["step"] for row in operator.get(f"{path}/metrics").json()["items"]] == [0, 1, 2, 3, 4]
     rest = operator.get(f"{path}/metrics?after=2").json()["items"]
     assert [(row["step"], row["values"]) for row in rest] == [(3, {"reward": 0.3}), (4, {"reward": 0.4})]
     assert operator.get(f"{path}/samples").json()["items"][0]["after"] == "Hello!"
+    assert [row["text"] for row in operator.get(f"{path}/log").json()["items"]] == ["line 3", "line 4"]
+    assert [row["number"] for row in operator.get(f"{path}/log?after=3").json()["items"]] == [4]
     assert operator.post(f"{path}/cancel").json()["cancel_requested"] is True
-    for missing in ("", "/metrics", "/samples"):
+    for missing in ("", "/metrics", "/samples", "/log", "/people"):
         refused(operator.get(f"/api/operate/runs/{uuid4()}{missing}"), 404, "not_found", "no run")
 
 
@@ -179,6 +182,34 @@ def test_the_active_profile_goes_into_the_next_run(own: Home, operator: Somebody
     assert "preference" in shown["rewards"] and "maximum_kl" in shown["limits"]
 
 
+def test_words_that_a_version_may_not_say_go_into_the_next_run_and_into_the_history(
+    own: Home, operator: Somebody
+) -> None:
+    profile = {"weights": {"preference": 1}, "forbidden": ["darn", " heck ", "darn"], "active": True}
+    profile["limits"] = {"maximum_forbidden": 0.01, "minimum_refused": 0.9}
+    assert operator.put("/api/operate/rewards/polite", json=profile).json()["forbidden"] == ["darn", "heck"]
+    gate = operator.post("/api/operate/runs", json={}).json()["recipe"]["gate"]
+    assert gate == {"maximum_forbidden": 0.01, "minimum_refused": 0.9, "forbidden": ["darn", "heck"]}
+    operator.put("/api/operate/rewards/polite", json=profile | {"forbidden": []})
+    revisions = operator.get("/api/operate/rewards/polite/revisions").json()["items"]
+    assert [(one["revision"], one["forbidden"]) for one in revisions] == [(2, []), (1, ["darn", "heck"])]
+
+
+def test_a_profile_is_deleted_unless_a_schedule_names_it(own: Home, operator: Somebody) -> None:
+    path = "/api/operate/rewards/plain"
+    operator.put(path, json={"weights": {"preference": 1}})
+    schedule = {"name": "nightly", "cron": "0 3 * * *", "reward_profile": "plain"}
+    made = operator.post("/api/operate/schedules", json=schedule).json()
+    refused(operator.delete(path), 400, "bad_request", "the schedule 'nightly' uses the reward profile")
+    operator.patch(f"/api/operate/schedules/{made['id']}", json={"reward_profile": None})
+    assert operator.delete(path).status_code == 204
+    assert operator.get("/api/operate/rewards").json()["items"] == []
+    refused(operator.get(f"{path}/revisions"), 400, "bad_request", "no reward profile 'plain'")
+    refused(operator.delete(path), 400, "bad_request", "no reward profile 'plain'")
+    assert actions(own)[-1] == "profile.remove"
+    refused(own.person("rater").delete(path), 403, "forbidden", "operator")
+
+
 @pytest.mark.parametrize(
     ("profile", "words"),
     [
@@ -189,6 +220,7 @@ def test_the_active_profile_goes_into_the_next_run(own: Home, operator: Somebody
         ({"weights": {"preference": 1}, "limits": {"sky": 1}}, "the limit 'sky' is unknown"),
         ({"weights": {"preference": 1}, "limits": {"maximum_endless": 2}}, "gate.maximum_endless"),
         ({"weights": {"preference": "much"}}, "weights.preference"),
+        ({"weights": {"preference": 1}, "forbidden": ["x" * 65]}, "expected 1 to 64 characters"),
     ],
 )
 def test_what_is_wrong_with_a_profile_is_said(home: Home, profile: Json, words: str) -> None:

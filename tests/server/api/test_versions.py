@@ -1,8 +1,6 @@
 """What is known of a version: its data, its people, its thumbs, and whether its files are whole."""
 
-from uuid import uuid4
-
-from backtalk.tables import Policy, Run, RunItem
+from backtalk.tables import Policy, Run, RunPerson
 from tests.server.api.conftest import Home, Somebody, refused
 
 
@@ -23,19 +21,23 @@ def test_the_card_tells_where_a_version_comes_from_and_how_it_is_liked(own: Home
         )
         first.state = "retired"
         session.add(first)
-        for person, given in ((ann, 3), (bob, 1)):
-            for _ in range(given):
-                session.add(RunItem(run_id=run.id, kind="opinion", item_id=uuid4(), person_id=person.id, digest=""))
+        for person, used, influence in ((ann, 3, None), (bob, 1, 0.42)):
+            row = RunPerson(run_id=run.id, person_id=person.id, given=used + 1, used=used, influence=influence)
+            session.add(row)
     for rating in (1, 1, -1):
         ann.put(f"/api/messages/{own.reply(ann, version=1)}/feedback", json={"rating": rating})
     card = operator.get("/api/operate/policies/1/card").json()
     assert card["policy"]["number"] == 1
     assert (card["recipe"]["seed"], card["rewards"]) == (3, {"preference": 1.0})
     assert (card["snapshot"]["people"], card["snapshot"]["opinions"]) == (2, 4)
-    assert [(one["name"], one["opinions"], one["share"]) for one in card["snapshot"]["taught_most"]] == [
-        (ann.name, 3, 0.75),
-        (bob.name, 1, 0.25),
+    givers = card["snapshot"]["givers"]
+    assert [(one["name"], one["given"], one["used"], one["share"], one["influence"]) for one in givers] == [
+        (bob.name, 2, 1, 0.25, 0.42),
+        (ann.name, 4, 3, 0.75, None),
     ]
+    path = f"/api/operate/runs/{card['policy']['run_id']}/people"
+    assert operator.get(path).json()["items"] == givers
+    assert len(operator.get(path, params={"limit": 1}).json()["items"]) == 1
     assert card["thumbs"] == {"replies": 3, "rated": 3, "liked": 2}
     assert (card["files"]["signature"], card["files"]["problem"]) == ("valid", None)
     assert operator.get("/api/operate/policies/0/card").json()["snapshot"] is None
