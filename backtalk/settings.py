@@ -7,9 +7,10 @@ import os
 import secrets
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from typing_extensions import override
 
@@ -55,7 +56,8 @@ class Settings(BaseSettings):
     learner_device: str = Field("auto", description="Device the learner trains on, likewise.")
     signup: Literal["guest", "open", "invite", "closed"] = Field(
         "guest",
-        description="`guest`: anyone may chat under a guest cookie; or who may sign up: `open`, `invite`, `closed`.",
+        description="`guest`: anyone may chat under a guest cookie; or who may sign up: `open`, `invite`, `closed`. "
+        "Where it is not set, an admin may choose in the console.",
     )
     trust: Literal["open", "guarded"] = Field(
         "open",
@@ -74,9 +76,34 @@ class Settings(BaseSettings):
         description="Conversations that nobody has touched for so many days are erased with the opinions in them, and "
         "guests who have none left; all is kept when absent.",
     )
+    oidc_issuer: str | None = Field(
+        None, description="Address of a provider of OpenID Connect that people may sign in through; none when absent."
+    )
+    oidc_client_id: str | None = Field(
+        None, description="What this Backtalk is called there; the way back is `<public_url>/api/oidc/done`."
+    )
+    oidc_secret_file: Path | None = Field(
+        None, description="File that holds the client's secret; absent for a public client, which PKCE protects."
+    )
+    oidc_name: str = Field("single sign-on", description="What the button calls the provider.")
     public_url: str | None = Field(
         None, description="Address people use, e.g. `https://chat.example.org`; decides allowed Host and Origin."
     )
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _trusted_issuer(cls, value: str | None) -> str | None:
+        address = urlsplit(value or "https:")
+        is_here = address.hostname in ("localhost", "127.0.0.1", "::1")
+        if address.scheme != "https" and not (address.scheme == "http" and is_here):
+            raise ValueError("expected an https address; plain http is for a provider on this machine")
+        return value
+
+    @model_validator(mode="after")
+    def _whole_provider(self) -> Self:
+        if (self.oidc_issuer is None) != (self.oidc_client_id is None):
+            raise ValueError(f"{PREFIX}OIDC_ISSUER and {PREFIX}OIDC_CLIENT_ID belong together; give both or neither")
+        return self
 
     @field_validator("engine")
     @classmethod
@@ -127,6 +154,16 @@ class Settings(BaseSettings):
     def takes_weights(self) -> bool:
         """Whether the engine serves our versions, and not a model of its own."""
         return not self.engine.startswith("openai+")
+
+    def oidc_secret(self) -> str | None:
+        """The secret that the provider knows this Backtalk by, if there is one."""
+        if self.oidc_secret_file is None:
+            return None
+        try:
+            return self.oidc_secret_file.read_text().strip()
+        except OSError as error:
+            words = f"OIDC secret {self.oidc_secret_file}: {error.strerror}; give a readable file"
+            raise SettingsError(words) from error
 
     def engine_key(self) -> str | None:
         """The key of remote engines, if there is one."""

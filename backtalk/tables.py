@@ -93,6 +93,16 @@ class ApiKey(Row, table=True):
     created_at: datetime = Field(default_factory=now, sa_type=Instant)
 
 
+class OidcIdentity(Row, table=True):
+    """Whom a provider of OpenID Connect means by a subject."""
+
+    __tablename__ = "oidc_identity"
+    issuer: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True)
+    person_id: UUID = Field(foreign_key="person.id", index=True, ondelete="CASCADE")
+    created_at: datetime = Field(default_factory=now, sa_type=Instant)
+
+
 class EntranceRules(Row, table=True):
     """Who is let in, where no setting decides: one row, set by an admin."""
 
@@ -590,6 +600,7 @@ __all__ = [
     "Login",
     "Message",
     "Metric",
+    "OidcIdentity",
     "Opinion",
     "OpinionHistory",
     "PairItem",

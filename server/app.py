@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from backtalk import __version__
 from backtalk.settings import Settings
-from server import chat, conversations, errors, feedback, health, openai, operate, people, rate, shares, tgi
+from server import chat, conversations, errors, feedback, health, oidc, openai, operate, people, rate, shares, tgi
 from server.edge import KnownHosts, SafeHeaders, SmallBodies
 from server.pages import Pages
 from server.service import opened
@@ -37,6 +37,7 @@ def make_app(settings: Settings) -> FastAPI:
     app.include_router(conversations.router)
     app.include_router(shares.router)
     app.include_router(people.router)
+    app.include_router(oidc.router)
     app.include_router(feedback.router)
     app.include_router(rate.router)
     app.include_router(operate.router)

@@ -139,12 +139,14 @@ class Entrance(BaseModel):
     """Who is let in here."""
 
     signup: EntranceMode
+    provider: str | None = Field(description="What to call the provider that one may sign in through, if there is one.")
 
 
 @router.get("/entrance")
 async def entrance(service: Held, caller: Visitor) -> Entrance:
     """Who is let in here, for the page that asks people to sign in."""
-    return Entrance(signup=await _mode(service))
+    settings = service.settings
+    return Entrance(signup=await _mode(service), provider=settings.oidc_name if settings.oidc_issuer else None)
 
 
 @router.post("/people", status_code=201, responses={200: {"model": Me, "description": "A guest already"}})

@@ -73,7 +73,7 @@ async def go_live(stack: Stack, number: int) -> None:
     with stack.database.write() as session:
         policies.go_live(session, number, "test")
     async with stack.http() as client:
-        while (await client.get("/readyz")).json()["policy_version"] != number:
+        while (await client.get("/readyz")).json()["policy_version"] != number:  # noqa: ASYNC110  # another process
             await asyncio.sleep(0.05)
 
 

@@ -20,7 +20,7 @@ from backtalk.tables import (
     Run,
     RunItem,
 )
-from tests.server.api.conftest import Home, Somebody
+from tests.server.api.conftest import Home
 
 PASSWORD = "correct horse battery"
 
@@ -249,7 +249,7 @@ def home_id(me: dict[str, object]) -> UUID:
 
 def test_everybody_may_ask_who_is_let_in(start: Callable[..., Home]) -> None:
     with start(signup="invite").browser() as browser:
-        assert browser.get("/api/entrance").json() == {"signup": "invite"}
+        assert browser.get("/api/entrance").json() == {"signup": "invite", "provider": None}
 
 
 def test_an_admin_chooses_who_is_let_in(start: Callable[..., Home]) -> None:
@@ -261,7 +261,7 @@ def test_an_admin_chooses_who_is_let_in(start: Callable[..., Home]) -> None:
     assert admin.put(place, json={"signup": "closed"}).json() == {"signup": "closed", "fixed": False}
     refused(admin.put(place, json={"signup": "anybody"}), 422, "bad_request", "guest")
     with house.browser() as browser:
-        assert browser.get("/api/entrance").json() == {"signup": "closed"}
+        assert browser.get("/api/entrance").json() == {"signup": "closed", "provider": None}
         refused(browser.post("/api/people", json={}), 403, "forbidden", "guests are not let in")
         named = {"name": "wren", "password": "a heron in the rain"}
         refused(browser.post("/api/people", json=named), 403, "forbidden", "nobody can sign up")
@@ -274,4 +274,4 @@ def test_where_the_setting_decides_nobody_chooses(start: Callable[..., Home]) ->
     admin = house.person("admin")
     assert admin.get("/api/operate/entrance").json() == {"signup": "invite", "fixed": True}
     refused(admin.put("/api/operate/entrance", json={"signup": "open"}), 409, "conflict", "BACKTALK_SIGNUP")
-    assert admin.get("/api/entrance").json() == {"signup": "invite"}
+    assert admin.get("/api/entrance").json() == {"signup": "invite", "provider": None}
