@@ -91,7 +91,7 @@ export interface Refused {
 
 export interface Notice {
   type: 'notice'
-  kind: 'policy_live' | 'engine_restarting' | 'engine_ready'
+  kind: 'policy_live' | 'engine_restarting' | 'engine_ready' | 'conversation_titled'
   policy_version: number | null
 }
 

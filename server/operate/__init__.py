@@ -22,6 +22,7 @@ from server.operate import (
     runs,
     schedules,
     summary,
+    welcome,
 )
 
 router = APIRouter()
@@ -41,6 +42,7 @@ for part in (
     audit,
     summary,
     delays,
+    welcome,
     live,
 ):
     router.include_router(part.router)

@@ -109,7 +109,7 @@ def test_opinions_look_right(gallery: Gallery, backtalk: Backtalk) -> None:
     gallery.hang("receipts")
 
 
-CONSOLE = ("", "/runs", "/versions", "/schedules", "/rewards", "/feedback", "/people", "/audit")
+CONSOLE = ("", "/runs", "/versions", "/schedules", "/rewards", "/asking", "/feedback", "/people", "/audit")
 
 
 def test_the_console_looks_right(gallery: Gallery, backtalk: Backtalk) -> None:

@@ -37,6 +37,8 @@ def test_the_one_time_link_makes_the_first_operator_and_only_once(visit: Visit, 
     first.page.get_by_role("textbox", name="Name").fill("the first")
     first.page.locator("input[type=password]").fill("a heron in the rain")
     first.page.locator("form").get_by_role("button").last.click()
+    expect(first.page.get_by_role("heading", name="The model")).to_be_visible()
+    first.button("Leave this for later").click()
     expect(first.page.get_by_role("button", name="Train now")).to_be_visible()
     second = visit().open(f"/operate/claim#{token}")
     second.page.get_by_role("textbox", name="Name").fill("the second")

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from playwright.sync_api import Locator, expect
 
+from backtalk import people
 from backtalk.tables import Person
 from tests.browser.backtalk import Backtalk
 from tests.browser.visitor import Visit, Visitor
@@ -116,3 +117,27 @@ def test_where_guests_are_not_let_in_one_is_asked_to_sign_in(visit: Visit, backt
         expect(visitor.page.get_by_role("dialog", name="Sign in")).to_be_visible()
         visitor.page.keyboard.press("Escape")
         expect(visitor.page.get_by_role("dialog", name="Sign in")).to_be_visible()
+
+
+def test_an_invitation_leads_to_an_account_once(visit: Visit, backtalk: Backtalk) -> None:
+    with backtalk.database.write() as session:
+        word = people.invite(session, backtalk.settings, "test")
+    with backtalk.beside(BACKTALK_SIGNUP="invite") as home:
+        visitor = visit(home=home)
+        visitor.page.goto(f"{home}/join#{word}")
+        form = visitor.page.get_by_role("dialog", name="Sign up")
+        expect(form.get_by_role("textbox", name="Invitation")).to_have_value(word)
+        assert not visitor.ills()
+        name = f"lark {uuid4().hex[:8]}"
+        form.get_by_role("textbox", name="Name").fill(name)
+        form.locator("input[type=password]").fill(PASSWORD)
+        form.get_by_role("button", name="Sign up", exact=True).click()
+        expect(visitor.page.get_by_role("button", name=f"Account: {name}")).to_be_visible()
+        assert visitor.page.url == f"{home}/"
+        late = visit(home=home)
+        late.page.goto(f"{home}/join#{word}")
+        form = late.page.get_by_role("dialog", name="Sign up")
+        form.get_by_role("textbox", name="Name").fill(f"late {name}")
+        form.locator("input[type=password]").fill(PASSWORD)
+        form.get_by_role("button", name="Sign up", exact=True).click()
+        expect(form.get_by_role("alert")).to_contain_text("was used already")

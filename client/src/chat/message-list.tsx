@@ -7,6 +7,7 @@ import style from './chat.module.css'
 import { Question } from './question'
 import { Reply } from './reply'
 import { ReplyAnnouncer } from './reply-announcer'
+import { Stretch, STRETCH } from './stretch'
 import type { Step } from './tree'
 
 interface MessageListProps {
@@ -21,6 +22,8 @@ interface MessageListProps {
 
 /** How near to the end counts as reading along. */
 const NEAR = 64
+/** A conversation of so many turns is drawn whole; of a longer one the end, and the rest when it comes near. */
+const FEW = 60
 
 export function MessageList({ path, conversation, editing, onEdit, onSayInstead, isBusy, children }: MessageListProps) {
   const { t } = useTranslation()
@@ -29,21 +32,32 @@ export function MessageList({ path, conversation, editing, onEdit, onSayInstead,
     <div className={style.scroller}>
       <div className={style.view} ref={view}>
         <div className={style.thread} ref={content}>
-          {path.map((step, index) =>
-            step.role === 'user' ? (
-              <Question
-                key={step.id}
-                step={step}
-                conversation={conversation}
-                isEditing={editing === step.id}
-                onEdit={onEdit}
-                onSayInstead={onSayInstead}
-                isBusy={isBusy}
-              />
-            ) : (
-              <Reply key={step.id} step={step} isLast={index === path.length - 1} isBusy={isBusy} />
-            ),
-          )}
+          {stretches(path).map((steps, index, all) => (
+            <Stretch
+              key={index}
+              steps={steps}
+              isNear={path.length <= FEW || index >= all.length - 2}
+              view={view}
+              said={t('chat.said')}
+              replied={t('chat.replied')}
+            >
+              {steps.map((step) =>
+                step.role === 'user' ? (
+                  <Question
+                    key={step.id}
+                    step={step}
+                    conversation={conversation}
+                    isEditing={editing === step.id}
+                    onEdit={onEdit}
+                    onSayInstead={onSayInstead}
+                    isBusy={isBusy}
+                  />
+                ) : (
+                  <Reply key={step.id} step={step} isLast={step === path.at(-1)} isBusy={isBusy} />
+                ),
+              )}
+            </Stretch>
+          ))}
           {children}
         </div>
       </div>
@@ -57,6 +71,11 @@ export function MessageList({ path, conversation, editing, onEdit, onSayInstead,
       )}
     </div>
   )
+}
+
+function stretches(path: Step[]): Step[][] {
+  const count = Math.ceil(path.length / STRETCH)
+  return Array.from({ length: count }, (_, index) => path.slice(index * STRETCH, (index + 1) * STRETCH))
 }
 
 /** Keeps the end in sight while text grows, unless the person has scrolled up to read. */

@@ -171,7 +171,7 @@ export class ChatSession {
   }
 
   private after(event: ChatEvent): void {
-    if (event.type === 'started' || event.type === 'ended') this.onConversationChanged()
+    if (event.type === 'started' || event.type === 'ended' || isTitled(event)) this.onConversationChanged()
     if (event.type === 'delta' || event.type === 'ended') this.followTries.delete(event.reply_id)
     if (event.type === 'refused' && event.key !== null && event.retry_after !== null) {
       const { key } = event
@@ -205,6 +205,10 @@ export class ChatSession {
       this.dispatch({ type: 'not_loaded', conversation, missing })
     }
   }
+}
+
+function isTitled(event: ChatEvent): boolean {
+  return event.type === 'notice' && event.kind === 'conversation_titled'
 }
 
 function storedOutbox(): Asked[] {

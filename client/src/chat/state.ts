@@ -222,6 +222,8 @@ function note(state: ChatState, event: Notice): ChatState {
       return { ...state, engine: 'restarting' }
     case 'engine_ready':
       return { ...state, engine: 'ready' }
+    case 'conversation_titled':
+      return state // the list beside is fetched anew
   }
 }
 

@@ -44,7 +44,7 @@ function ClaimForm({ token }: { token: string }) {
     mutationFn: () => claim(token, name.trim(), password),
     onSuccess: async () => {
       await becomeSomebodyElse()
-      navigate('/operate', { replace: true })
+      navigate('/operate/welcome', { replace: true })
     },
   })
   const submit = (event: SubmitEvent) => {

@@ -4,10 +4,11 @@ import { Button, useComputedColorScheme, useMantineColorScheme } from '@mantine/
 import type { ComponentType } from 'react'
 import { Link, Redirect, Route, Switch, useLocation } from 'wouter'
 
-import { Check, Clock, Columns, Gauge, Globe, Left, Mark, Person, Play, Receipt, Spark, Sun, ThumbUp } from '../icons'
+import { Check, Clock, Columns, Gauge, Globe, Left, Mark, Pencil, Person, Play, Receipt, Spark, Sun, ThumbUp } from '../icons'
 import { IconButton } from '../parts/icon-button'
 import { isOperator, useMe } from '../people/me'
 import { currentLanguage, speak } from '../words'
+import { AskingPage } from './asking'
 import { AuditPage } from './audit'
 import { ClaimPage } from './claim'
 import style from './console.module.css'
@@ -22,6 +23,7 @@ import { RunsPage } from './runs'
 import { SchedulesPage } from './schedules'
 import { VersionsPage } from './versions'
 import { useLive } from './watch'
+import { WelcomePage } from './welcome'
 import { useWords, type Word } from './words'
 
 const pages: { path: string; word: Word; Icon: ComponentType<{ size?: number }> }[] = [
@@ -31,6 +33,7 @@ const pages: { path: string; word: Word; Icon: ComponentType<{ size?: number }> 
   { path: '/operate/release', word: 'release', Icon: Check },
   { path: '/operate/schedules', word: 'schedules', Icon: Clock },
   { path: '/operate/rewards', word: 'rewards', Icon: Columns },
+  { path: '/operate/asking', word: 'asking.title', Icon: Pencil },
   { path: '/operate/feedback', word: 'feedback', Icon: ThumbUp },
   { path: '/operate/people', word: 'people', Icon: Person },
   { path: '/operate/audit', word: 'audit', Icon: Receipt },
@@ -50,7 +53,14 @@ function ForOperators() {
   const me = useMe()
   if (me.isPending) return <Waiting />
   if (me.error) return <Trouble error={me.error} onRetry={() => void me.refetch()} />
-  if (isOperator(me.data)) return <Shell />
+  if (isOperator(me.data)) {
+    return (
+      <Switch>
+        <Route path="/operate/welcome" component={WelcomePage} />
+        <Route component={Shell} />
+      </Switch>
+    )
+  }
   return (
     <main className={style.alone}>
       <Empty title={t('notOperator.title')} text={t('notOperator.text')}>
@@ -96,6 +106,7 @@ function Shell() {
           <Route path="/operate/release" component={ReleasePage} />
           <Route path="/operate/schedules" component={SchedulesPage} />
           <Route path="/operate/rewards" component={RewardsPage} />
+          <Route path="/operate/asking" component={AskingPage} />
           <Route path="/operate/feedback" component={FeedbackPage} />
           <Route path="/operate/people" component={PeoplePage} />
           <Route path="/operate/audit" component={AuditPage} />

@@ -108,11 +108,17 @@ export function signUp(name: string, password: string, invite: string): Promise<
   return call('POST', '/api/people', { name, password, ...(invite && { invite }) })
 }
 
+interface Entrance {
+  signup: 'guest' | 'open' | 'invite' | 'closed'
+  /** What to call the provider that one may sign in through. */
+  provider: string | null
+}
+
 /** Who is let in here. */
 export function useEntrance() {
   return useQuery({
     queryKey: ['entrance'],
-    queryFn: () => call<{ signup: 'guest' | 'open' | 'invite' | 'closed' }>('GET', '/api/entrance'),
+    queryFn: () => call<Entrance>('GET', '/api/entrance'),
     staleTime: Infinity,
   })
 }

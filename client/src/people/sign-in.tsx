@@ -8,6 +8,9 @@ import { Offline } from '../http'
 import style from './people.module.css'
 import { signIn, signUp, useEntrance, usePersonChanged } from './me'
 
+/** Why signing in through the provider came to nothing, as the server says in the address. */
+const PROBLEMS = ['refused', 'stale', 'closed', 'failed'] as const
+
 interface SignInDialogProps {
   /** Nobody may chat here without an account: the dialog cannot be closed. */
   isForced?: boolean
@@ -19,6 +22,7 @@ export default function SignInDialog({ isForced = false, onClose }: SignInDialog
   // An invitation comes behind the #, which no server and no log ever sees.
   const [invite, setInvite] = useState(() => window.location.pathname === '/join' ? window.location.hash.slice(1) : '')
   const [isNew, setNew] = useState(!isForced || invite !== '')
+  const [problem] = useState(() => PROBLEMS.find((it) => it === new URLSearchParams(window.location.search).get('problem')))
   const { data: entrance } = useEntrance()
   const [name, setName] = useState('')
   const [password, setPassword] = useState('')
@@ -51,6 +55,17 @@ export default function SignInDialog({ isForced = false, onClose }: SignInDialog
         }}
       >
         <p className={style.text}>{isForced && !isNew ? t('account.closed') : isNew && t('account.signUpText')}</p>
+        {problem && (
+          <p role="alert" className={style.fault}>
+            {t(`account.problems.${problem}`, { name: entrance?.provider ?? '' })}
+          </p>
+        )}
+        {entrance?.provider && (
+          // A whole page: the provider's is another site.
+          <Button component="a" href="/api/oidc/start" variant="default" fullWidth>
+            {t('account.provider', { name: entrance.provider })}
+          </Button>
+        )}
         <TextInput
           label={t('account.name')}
           value={name}

@@ -260,6 +260,13 @@ export const en = {
     passwordHint: 'At least 8 characters.',
     invite: 'Invitation',
     inviteHint: 'Signing up here needs an invitation from an operator.',
+    provider: 'Continue with {{name}}',
+    problems: {
+      refused: 'You were not signed in: {{name}} or you said no.',
+      stale: 'That took too long, or began in another browser. Please try again.',
+      closed: 'Nobody new is let in here. Ask an operator for an account.',
+      failed: 'What {{name}} said could not be trusted. Please try again; the operator finds the reason in the log.',
+    },
     haveAccount: 'I have an account',
     needAccount: 'I need an account',
     signUpText: 'Your conversations come with you.',

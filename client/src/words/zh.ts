@@ -262,6 +262,13 @@ export const zh: Words = {
     passwordHint: '至少 8 个字符。',
     invite: '邀请',
     inviteHint: '在这里注册需要运营者的邀请。',
+    provider: '使用 {{name}} 继续',
+    problems: {
+      refused: '未登录：{{name}} 或您拒绝了请求。',
+      stale: '时间过长，或是从另一个浏览器开始的。请重试。',
+      closed: '这里不接受新人。请向运营人员索取账户。',
+      failed: '无法信任 {{name}} 的答复。请重试；运营人员可在日志中找到原因。',
+    },
     haveAccount: '我已有账户',
     needAccount: '我需要注册',
     signUpText: '您的对话会一并保留。',
