@@ -75,7 +75,9 @@ def _parse() -> argparse.Namespace:
     tastes = [*TASTES, *loop.ODD]
     parser.add_argument("--taste", action="append", choices=tastes, metavar="NAME", help="loop: what people like")
     parser.add_argument("--peers", action="store_true", help="serving, learner: beside others on the same weights")
-    parser.add_argument("--shape", action="append", metavar="NAME", help="with --peers: S, M or a model's directory; device: 0.5B, 8B")
+    parser.add_argument(
+        "--shape", action="append", metavar="NAME", help="with --peers: S, M or a model's directory; device: 0.5B, 8B"
+    )
     parser.add_argument("--only", action="append", metavar="PEER", choices=serving.PEERS, help="with --peers: these")
     crowds = list(serving.CROWDS)
     parser.add_argument("--streams", type=int, nargs="+", default=crowds, help="with --peers: replies at once")

@@ -153,10 +153,10 @@ def _rate(name: str, runner: Runner, config: Any, streams: int, bandwidth: float
 def _least_seconds(config: Any, runner: Runner, streams: int, bandwidth: float, speed: float) -> float:
     """A step's roofline: all weights once, or their products, then every key and value once."""
     size = config.hidden_size // config.num_attention_heads
-    kept = 2 * config.num_hidden_layers * config.num_key_value_heads * size * 2 * (PROMPT + LENGTH / 2)  # bytes
+    kept: float = 2 * config.num_hidden_layers * config.num_key_value_heads * size * 2 * (PROMPT + LENGTH / 2)  # bytes
     attention = config.hidden_size * size * (2 * config.num_attention_heads + 2 * config.num_key_value_heads)
     layer = attention + 3 * config.hidden_size * config.intermediate_size
-    weights = config.num_hidden_layers * layer + config.vocab_size * config.hidden_size
+    weights: float = config.num_hidden_layers * layer + config.vocab_size * config.hidden_size
     return max(2 * weights / bandwidth, 2 * weights * streams / speed) + streams * kept / bandwidth
 
 

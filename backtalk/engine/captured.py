@@ -10,6 +10,7 @@ Shapes: n seats, V vocabulary, T tokens of prompt chunks.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,7 +50,7 @@ class CapturedRunner(PackedRunner):
         self._numbers = torch.zeros(len(self._numbers), seats, dtype=torch.float32, device=self.device)
         self._tables = torch.zeros(seats, pages_for(self.context), dtype=torch.int64, device=self.device)
         self._captured: dict[int, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
-        self._pool: tuple[int, int] | None = None
+        self._pool: Any = None  # a handle of torch's
         self._needed = Counter[int]()
 
     @property

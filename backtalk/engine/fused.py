@@ -42,8 +42,8 @@ class Fused(Protocol):
 
 @runtime_checkable
 class Extending(Fused, Protocol):
-    """Those that attend for whole prompt chunks too. Single tokens are done all at once: none sees what another one of
-    the same call has written."""
+    """Those that attend for whole prompt chunks, and multiply few tokens, too. Single tokens are done all at once: none
+    sees what another one of the same call has written."""
 
     def extend(
         self,
@@ -57,6 +57,8 @@ class Extending(Fused, Protocol):
         scale: float,
         cap: float | None,
     ) -> Tensor: ...
+
+    def project(self, x: Tensor, weight: Tensor, bias: Tensor | None, is_gated: bool = False) -> Tensor | None: ...
 
 
 def find(dtype: torch.dtype, device: torch.device) -> Fused | None:

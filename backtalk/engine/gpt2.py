@@ -49,13 +49,15 @@ class Gpt2(Model):
             )
             for name in (f"transformer.h.{number}" for number in range(self.shape.layers))
         ]
-        return Linear(self._take("transformer.wte.weight" if self.shape.is_tied else "lm_head.weight"), None)
+        return Linear(
+            self._take("transformer.wte.weight" if self.shape.is_tied else "lm_head.weight"), None, self.fused
+        )
 
     def _take_norm(self, name: str) -> _Norm:
         return _Norm(self._take(f"{name}.weight"), self._take(f"{name}.bias"))
 
     def _transposed(self, name: str) -> Linear:
-        return Linear(self._take(f"{name}.weight").t().contiguous(), self._take(f"{name}.bias"))
+        return Linear(self._take(f"{name}.weight").t().contiguous(), self._take(f"{name}.bias"), self.fused)
 
     def forward(self, batch: Batch, cache: Cache) -> Tensor:
         """See `Model`."""

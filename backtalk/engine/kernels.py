@@ -22,9 +22,14 @@ TOKENS = 64
 """Tokens of a prompt chunk that a program attends for."""
 SPAN = 4096
 """Logits that a program of the draw looks at."""
-PROGRAMS = 264
-"""About two for each multiprocessor of a large GPU: with fewer, texts are cut into parts."""
+PROGRAMS = 512
+"""About four for each multiprocessor of a large GPU: with fewer, texts are cut into parts (measured on an H200, as are
+the warps and stages below)."""
 MOST_PARTS = 32
+FEW = 16
+"""Tokens up to which a multiplication is ours …"""
+NARROW = 4096
+"""… and the most inputs that it may have: cuBLAS cuts longer sums into parts, which pays (measured on an H200)."""
 
 
 class Kernels:
@@ -79,7 +84,7 @@ class Kernels:
             WINDOWED=window is not None,
             SPLIT=parts > 1,
             PRECISION=self._precision,
-            num_warps=4,
+            num_warps=4 if parts > 8 else 2,
             num_stages=3,
         )
         if parts > 1:
@@ -134,6 +139,41 @@ class Kernels:
             PRECISION=self._precision,
             num_warps=4,
             num_stages=2,
+        )
+        return out
+
+    def project(self, x: Tensor, weight: Tensor, bias: Tensor | None, is_gated: bool = False) -> Tensor | None:
+        """x Wᵀ + b for few tokens: weights are read once, at the memory's pace, which cuBLAS misses for small ones.
+
+        Args:
+            x: [T, in] contiguous.
+            weight: [out, in] contiguous.
+            bias: [out].
+            is_gated: `weight` holds gate and up, one below the other: the result is silu(gate) * up, [T, out / 2].
+
+        Returns:
+            [T, out], or None where it is better left to cuBLAS.
+        """
+        count, width = x.shape
+        if count > FEW or width > NARROW or width % 128 or (is_gated and bias is not None):
+            return None
+        outs = len(weight) // 2 if is_gated else len(weight)
+        out = x.new_empty(count, outs)
+        if count == 1:
+            rows, step = 4 if is_gated else 2, 128 if width < 2048 or width % 256 else 256
+        else:
+            rows, step = 64 if outs > NARROW else 32 if outs >= 2048 else 16, 128
+        _project[(triton.cdiv(outs, rows),)](
+            *(x, weight, weight if bias is None else bias, out, count, outs),
+            WIDTH=width,
+            TOKENS=1 if count == 1 else max(16, triton.next_power_of_2(count)),
+            OUTS=rows,
+            STEP=step,
+            BIASED=bias is not None,
+            GATED=is_gated,
+            PRECISION=self._precision,
+            num_warps=4,
+            num_stages=5,
         )
         return out
 
@@ -235,6 +275,7 @@ def _attend(
         page = tl.load(tables + token * table_stride + seen // PAGE, mask=valid, other=0)
         where = head * cache_stride + (page * PAGE + seen % PAGE) * SIZE
         k = tl.load(keys + where[None, :] + at[:, None], mask=valid[None, :] & fits[:, None], other=0.0)
+        v = tl.load(values + where[:, None] + at[None, :], mask=valid[:, None] & fits[None, :], other=0.0)
         scores = tl.dot(q, k, input_precision=PRECISION) * scale
         if CAPPED:
             scores = cap * (2 * tl.sigmoid(2 * scores / cap) - 1)  # tanh
@@ -242,7 +283,6 @@ def _attend(
         better = tl.maximum(best, tl.max(scores, 1))
         shrink = tl.exp(best - better)
         weights = tl.exp(scores - better[:, None])
-        v = tl.load(values + where[:, None] + at[None, :], mask=valid[:, None] & fits[None, :], other=0.0)
         mass = mass * shrink + tl.sum(weights, 1)
         total = total * shrink[:, None] + tl.dot(weights.to(v.dtype), v, input_precision=PRECISION)
         best = better
@@ -326,6 +366,7 @@ def _extend(
             page = tl.load(tables + piece * table_stride + seen // PAGE, mask=valid, other=0)
             where = (head // GROUP) * cache_stride + (page * PAGE + seen % PAGE) * SIZE
             k = tl.load(keys + where[None, :] + at[:, None], mask=valid[None, :] & fits[:, None], other=0.0)
+            v = tl.load(values + where[:, None] + at[None, :], mask=valid[:, None] & fits[None, :], other=0.0)
             scores = tl.dot(q, k, input_precision=PRECISION) * scale
             if CAPPED:
                 scores = cap * (2 * tl.sigmoid(2 * scores / cap) - 1)
@@ -337,13 +378,70 @@ def _extend(
             against = tl.where(better == float("-inf"), 0.0, better)  # nothing in its window yet
             shrink = tl.exp(best - against)
             weights = tl.exp(scores - against[:, None])
-            v = tl.load(values + where[:, None] + at[None, :], mask=valid[:, None] & fits[None, :], other=0.0)
             mass = mass * shrink + tl.sum(weights, 1)
             total = total * shrink[:, None] + tl.dot(weights.to(v.dtype), v, input_precision=PRECISION)
             best = better
         total = total / tl.where(mass > 0, mass, 1.0)[:, None]
         answers = ((offset + token) * tl.num_programs(1) + head) * SIZE
         tl.store(out + answers[:, None] + at[None, :], total, mask=asks)
+
+
+@triton.jit
+def _project(
+    x,
+    weight,
+    bias,
+    out,
+    count,
+    outs,
+    WIDTH: tl.constexpr,
+    TOKENS: tl.constexpr,
+    OUTS: tl.constexpr,
+    STEP: tl.constexpr,
+    BIASED: tl.constexpr,
+    GATED: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    row = tl.program_id(0).to(tl.int64) * OUTS + tl.arange(0, OUTS)
+    fits = row < outs
+    at = tl.arange(0, STEP)
+    if TOKENS == 1:
+        sums = tl.zeros([OUTS, STEP], tl.float32)
+        gates = tl.zeros([OUTS, STEP], tl.float32)
+        for start in range(0, WIDTH, STEP):
+            value = tl.load(x + start + at).to(tl.float32)
+            own = tl.load(weight + row[:, None] * WIDTH + (start + at)[None, :], mask=fits[:, None], other=0.0)
+            sums += own * value[None, :]
+            if GATED:
+                up = tl.load(
+                    weight + (outs + row)[:, None] * WIDTH + (start + at)[None, :], mask=fits[:, None], other=0.0
+                )
+                gates += up * value[None, :]
+        total = tl.sum(sums, 1)
+        if BIASED:
+            total += tl.load(bias + row, mask=fits, other=0.0)
+        if GATED:
+            total = total * tl.sigmoid(total) * tl.sum(gates, 1)
+        tl.store(out + row, total, mask=fits)
+    else:
+        token = tl.arange(0, TOKENS)
+        asks = token < count
+        total = tl.zeros([OUTS, TOKENS], tl.float32)
+        ups = tl.zeros([OUTS, TOKENS], tl.float32)
+        for start in range(0, WIDTH, STEP):
+            values = tl.load(x + token[None, :] * WIDTH + (start + at)[:, None], mask=asks[None, :], other=0.0)
+            own = tl.load(weight + row[:, None] * WIDTH + (start + at)[None, :], mask=fits[:, None], other=0.0)
+            total = tl.dot(own, values, total, input_precision=PRECISION)
+            if GATED:
+                up = tl.load(
+                    weight + (outs + row)[:, None] * WIDTH + (start + at)[None, :], mask=fits[:, None], other=0.0
+                )
+                ups = tl.dot(up, values, ups, input_precision=PRECISION)
+        if BIASED:
+            total += tl.load(bias + row, mask=fits, other=0.0)[:, None]
+        if GATED:
+            total = total * tl.sigmoid(total) * ups
+        tl.store(out + token[None, :] * outs + row[:, None], total, mask=fits[:, None] & asks[None, :])
 
 
 @triton.jit
@@ -370,7 +468,9 @@ def _swiglu(gate_up, out, size, BLOCK: tl.constexpr):
 # The draw ------------------------------------------------------------------------------------------------------------
 
 
-def draw(logits: Tensor, integers: Tensor, temperature: Tensor, fields: tuple[int, int, int, int], drawn: Tensor) -> None:
+def draw(
+    logits: Tensor, integers: Tensor, temperature: Tensor, fields: tuple[int, int, int, int], drawn: Tensor
+) -> None:
     """Draw each row's next token, as `draw.draw` does without filters and wishes, and count it.
 
     Args:

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from backtalk.engine.fused import Extending, Fused
+
 PACK_ABOVE = 300_000
 """Weights with fewer elements stay plain: packing gains nothing there and costs some 10 µs a call."""
 
@@ -11,11 +13,12 @@ PACK_ABOVE = 300_000
 class Linear:
     """x -> x Wᵀ + b with the weights laid out for this machine: packed by oneDNN where that works, else plain."""
 
-    __slots__ = ("_bias", "_packed", "_weight")
+    __slots__ = ("_bias", "_extending", "_packed", "_weight")
 
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None, fused: Fused | None = None) -> None:
         """weight: [out, in], bias: [out]."""
         self._bias = bias
+        self._extending = fused if isinstance(fused, Extending) else None
         self._packed = _pack(weight)
         self._weight = weight if self._packed is None else None
 
@@ -28,9 +31,19 @@ class Linear:
         """[T, in] -> [T, out]."""
         if self._packed is None:
             assert self._weight is not None
+            if self._extending is not None:
+                few = self._extending.project(x, self._weight, self._bias)
+                if few is not None:
+                    return few
             return F.linear(x, self._weight, self._bias)
         y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self._bias, "none", [], "")
         return y
+
+    def gated(self, x: Tensor) -> Tensor | None:
+        """silu(gate) * up of gate and up, [T, out / 2], where that is quicker in one go; else None."""
+        if self._extending is None or self._weight is None:
+            return None
+        return self._extending.project(x, self._weight, self._bias, True)
 
 
 def _pack(weight: Tensor) -> Tensor | None:

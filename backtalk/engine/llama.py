@@ -55,7 +55,7 @@ class Llama(Model):
             self._layer(f"model.layers.{number}", window, whole if window is None else local)
             for number, window in enumerate(shape.windows)
         ]
-        return Linear(self._take("model.embed_tokens.weight" if shape.is_tied else "lm_head.weight"), None)
+        return Linear(self._take("model.embed_tokens.weight" if shape.is_tied else "lm_head.weight"), None, self.fused)
 
     def _layer(self, name: str, window: int | None, rope: Rope) -> _Layer:
         is_late = f"{name}.pre_feedforward_layernorm.weight" in self._state  # Gemma 2 and 3
@@ -106,7 +106,7 @@ class Llama(Model):
             attended = attention(number, query, key, value, turn, layer.window)
             out = self._maybe_normed(self._through(layer.out, attended, number, "out", batch), layer.out_norm)
             x, normed = self._added(x, out, layer.mlp_norm)
-            gated = self._gated(self._through(layer.gate_up, normed, number, "gate_up", batch))
+            gated = self._gated(layer.gate_up, normed, number, batch)
             down = self._maybe_normed(self._through(layer.down, gated, number, "down", batch), layer.down_norm)
             x, normed = self._added(x, down, next_norm)
         return normed
@@ -126,7 +126,11 @@ class Llama(Model):
     def _maybe_normed(self, x: Tensor, weight: Tensor | None) -> Tensor:
         return x if weight is None else self._normed(x, weight)
 
-    def _gated(self, gate_up: Tensor) -> Tensor:
+    def _gated(self, linear: Linear, x: Tensor, number: int, batch: Batch) -> Tensor:
+        is_plain = self.shape.activation == "silu" and not batch.adapted
+        if is_plain and (gated := linear.gated(x)) is not None:
+            return gated
+        gate_up = self._through(linear, x, number, "gate_up", batch)
         if self.fused is not None and self.shape.activation == "silu":
             return self.fused.swiglu(gate_up)
         gate, up = gate_up.chunk(2, -1)

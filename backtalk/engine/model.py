@@ -16,6 +16,7 @@ from backtalk.engine.batch import Batch
 from backtalk.engine.cache import Cache
 from backtalk.engine.linear import Linear
 from backtalk.engine.shape import Shape
+from backtalk.engine.staging import Staging
 
 
 class Model(ABC):
@@ -31,8 +32,9 @@ class Model(ABC):
         self.fused = fused.find(dtype, device)
         """None: torch does it all."""
         self._state = state
+        self._staging = Staging(device) if device.type == "cuda" else None
         self._head = self._build()
-        del self._state
+        del self._state, self._staging
 
     @abstractmethod
     def _build(self) -> Linear:
@@ -68,14 +70,17 @@ class Model(ABC):
 
     def _take(self, *names: str) -> Tensor:
         """These weights one below the other, always as a copy."""
-        return torch.cat([self._state[name].detach().to(self.device, self.dtype) for name in names])
+        return torch.cat([self._bring(self._state[name].detach()) for name in names])
+
+    def _bring(self, weight: Tensor) -> Tensor:
+        return (weight if self._staging is None else self._staging.bring(weight)).to(self.device, self.dtype)
 
     def _linear(self, prefix: str, *names: str) -> Linear:
         """Several multiplications of the same input as one."""
         full = [f"{prefix}.{name}" for name in names]
         has_bias = f"{full[0]}.bias" in self._state
         bias = self._take(*(f"{name}.bias" for name in full)) if has_bias else None
-        return Linear(self._take(*(f"{name}.weight" for name in full)), bias)
+        return Linear(self._take(*(f"{name}.weight" for name in full)), bias, self.fused)
 
 
 def activate(x: Tensor, activation: str) -> Tensor:
