@@ -117,14 +117,27 @@ class Template:
         """
         limit = self.context - room
         first = 1 if turns and turns[0].role == "system" else 0
-        kept = list(turns)
-        while len(ids := self.render(kept)) > limit:
-            if len(kept) - first <= 1:
-                raise TooLong(
-                    f"the message is {len(ids)} tokens long, this model takes {limit}; shorten it or split it in parts"
-                )
-            del kept[first : first + 2]
-        return ids
+
+        def without(pairs: int) -> list[int]:
+            return self.render([*turns[:first], *turns[first + 2 * pairs :]])
+
+        whole = without(0)
+        if len(whole) <= limit:
+            return whole
+        too_few, enough = 0, max(0, (len(turns) - first - 1) // 2)
+        fitting = without(enough)
+        if len(fitting) > limit:
+            raise TooLong(
+                f"the message is {len(fitting)} tokens long, this model takes {limit}; shorten it or split it in parts"
+            )
+        while enough - too_few > 1:  # halved, not one by one: rendering a thousand turns takes its time
+            middle = (too_few + enough) // 2
+            ids = without(middle)
+            if len(ids) <= limit:
+                enough, fitting = middle, ids
+            else:
+                too_few = middle
+        return fitting
 
     def reply(self, text: str) -> list[int]:
         """Token ids of a reply as the model should have written it: the text, then the token that ends a turn."""

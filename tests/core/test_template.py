@@ -85,6 +85,26 @@ def test_the_oldest_turns_give_way(template: Template) -> None:
     assert text.startswith("<|user|>") and "turn 8" in text and "turn 0" not in text
 
 
+@pytest.mark.parametrize("system", [[], [Turn("system", "be kind")]])
+@pytest.mark.parametrize("count", range(1, 14, 2))
+def test_no_more_turns_give_way_than_must(template: Template, system: list[Turn], count: int) -> None:
+    turns = [Turn("user" if n % 2 == 0 else "assistant", f"turn {n} of the long talk") for n in range(count)]
+    kept = list(turns)
+    while len(expected := template.render([*system, *kept])) > template.context - 20:
+        del kept[:2]
+    assert template.fit([*system, *turns], room=20) == expected
+
+
+def test_a_long_talk_is_rendered_few_times(template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One by one, a thousand turns took half a minute before a reply to them could begin."""
+    turns = [Turn("user" if n % 2 == 0 else "assistant", f"turn {n}") for n in range(1001)]
+    rendered: list[int] = []
+    render = template.render
+    monkeypatch.setattr(template, "render", lambda given: rendered.append(len(given)) or render(given))
+    template.fit(turns, room=20)
+    assert len(rendered) <= 12
+
+
 def test_a_question_longer_than_the_context_is_refused_with_the_numbers(template: Template) -> None:
     with pytest.raises(TooLong, match=r"tokens long, this model takes 44"):
         template.fit([Turn("user", "the cat " * 100)], room=20)

@@ -300,7 +300,7 @@ function ScheduleStep(props: StepProps) {
       title={t('welcome.schedule')}
       text={t('welcome.scheduleText')}
       error={schedules.error ?? save.error}
-      isBusy={save.isPending || schedules.isPending}
+      isBusy={save.isPending}
       onSubmit={submit}
     >
       {present ? (
