@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from backtalk import profiles, runs
+from backtalk import labelling, profiles, runs
 from backtalk.consent import consents, may_train
 from backtalk.recipe import Data, load_recipe
 from backtalk.tables import Comparison, Json, Message, Opinion, Run
@@ -99,8 +99,9 @@ def _usable(session: Session, recipe: Data) -> tuple[Json, int]:
         .where(may_train(Message), consents(col(Comparison.person_id), recipe.account_days))
     )
     given: Any = sa.union_all(opinions, comparisons).subquery()
+    heard = given.c.person_id.not_in(labelling.unreliable(session, recipe.minimum_gold))
     newest_first = sa.func.row_number().over(partition_by=given.c.person_id, order_by=given.c.created_at.desc())
-    ranked: Any = sa.select(given, newest_first.label("n")).subquery()
+    ranked: Any = sa.select(given, newest_first.label("n")).where(heard).subquery()
     each = session.execute(sa.select(sa.func.max(ranked.c.n)).group_by(ranked.c.person_id)).scalars().all()
     most = max(recipe.cap, int(recipe.cap_factor * statistics.median(each))) if each else recipe.cap
 

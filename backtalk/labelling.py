@@ -180,6 +180,13 @@ def labelling(session: Session) -> Labelling:
     )
 
 
+def unreliable(session: Session, least: float) -> frozenset[UUID]:
+    """Raters who surely answer less than this share of the gold items rightly."""
+    if not least:
+        return frozenset()
+    return frozenset(one.person_id for one in labelling(session).raters if one.gold and one.gold_high < least)
+
+
 def _rater(
     rater_id: UUID,
     name: str | None,

@@ -19,6 +19,8 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 GUARDED_DAYS = 3.0
 """Where anybody may sign up, whoever wants many votes has to wait with each of them this long."""
+GUARDED_GOLD = 0.5
+"""And whoever is known to click at random is not listened to."""
 
 
 class RecipeError(ValueError):
@@ -50,12 +52,18 @@ class Data(Part):
         le=3650,
         description=f"Opinions of younger accounts wait; `BACKTALK_TRUST=guarded` asks for {GUARDED_DAYS:g} at least.",
     )
+    minimum_gold: Share = Field(
+        0.0,
+        description="Who surely answers fewer gold items rightly (95 % interval below this) teaches nothing; "
+        f"`BACKTALK_TRUST=guarded` asks for {GUARDED_GOLD:g} at least.",
+    )
     replies: Count = Field(4000, description="Logged replies that may be distilled or rolled out again, newest first.")
 
     def under(self, trust: str) -> "Data":
         """As strict as the setting `trust` asks for at least."""
-        days = max(self.account_days, GUARDED_DAYS if trust == "guarded" else 0.0)
-        return self.model_copy(update={"account_days": days})
+        days, gold = (GUARDED_DAYS, GUARDED_GOLD) if trust == "guarded" else (0.0, 0.0)
+        least = {"account_days": max(self.account_days, days), "minimum_gold": max(self.minimum_gold, gold)}
+        return self.model_copy(update=least)
 
 
 class RewardModel(Part):

@@ -110,6 +110,7 @@ async def lone_server(
         database = Database(settings.database)
         database.migrate()
         policies.ensure_first(database, settings)
+        database.close()  # whoever prepares it may want the file alone; it opens again when it is asked
         await asyncio.to_thread(prepare, settings)
         port, clock = claim_port(settings), Clock(50)
         engine = await asyncio.start_unix_server(clock.serve, str(wire.address(settings.data_dir)))

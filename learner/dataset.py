@@ -8,7 +8,7 @@ import hashlib
 import json
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
@@ -17,6 +17,7 @@ from uuid import UUID
 import numpy as np
 from sqlmodel import Session, col, select
 
+from backtalk import labelling
 from backtalk import privacy as private
 from backtalk.branch import branch
 from backtalk.consent import is_settled, trains
@@ -99,9 +100,9 @@ def take_snapshot(
     """
     consenting = set(session.exec(select(Person.id).where(*trains())))
     skipped: Counter[str] = Counter()
-    settled = set(session.exec(select(Person.id).where(is_settled(recipe.account_days))))
-    rated = _opinions(session, consenting, settled, skipped)
-    compared = _comparisons(session, consenting, settled, skipped)
+    barred = _barred(session, consenting, recipe)
+    rated = _opinions(session, barred, skipped)
+    compared = _comparisons(session, barred, skipped)
     capped = _cap([*rated, *compared], recipe)
     skipped["over the cap of one person"] += len(rated) + len(compared) - len(capped)
     opinions = [row for row in capped if isinstance(row, Opinion)]
@@ -229,33 +230,40 @@ class _Entry:
     redact: Redactor  # with what it has replaced in this conversation
 
 
-def _opinions(
-    session: Session, consenting: Collection[UUID], settled: Collection[UUID], skipped: Counter[str]
-) -> list[Opinion]:
+def _barred(session: Session, consenting: Collection[UUID], recipe: Data) -> Callable[[UUID], str | None]:
+    """Tells why a person's opinions may not train; None where they may."""
+    settled = set(session.exec(select(Person.id).where(is_settled(recipe.account_days))))
+    unreliable = labelling.unreliable(session, recipe.minimum_gold)
+
+    def why(person_id: UUID) -> str | None:
+        if person_id not in consenting:
+            return "no consent"
+        if person_id not in settled:
+            return "account too young"
+        return "their giver answers gold items wrongly" if person_id in unreliable else None
+
+    return why
+
+
+def _opinions(session: Session, barred: Callable[[UUID], str | None], skipped: Counter[str]) -> list[Opinion]:
     found = []
     for opinion in session.exec(select(Opinion).where(~col(Opinion.withdrawn))):
         if opinion.excluded:
             skipped["excluded by an operator"] += 1
-        elif opinion.person_id not in consenting:
-            skipped["no consent"] += 1
-        elif opinion.person_id not in settled:
-            skipped["account too young"] += 1
+        elif (reason := barred(opinion.person_id)) is not None:
+            skipped[reason] += 1
         elif opinion.rating is not None or opinion.rewrite or opinion.labels:
             found.append(opinion)
     return found
 
 
-def _comparisons(
-    session: Session, consenting: Collection[UUID], settled: Collection[UUID], skipped: Counter[str]
-) -> list[Comparison]:
+def _comparisons(session: Session, barred: Callable[[UUID], str | None], skipped: Counter[str]) -> list[Comparison]:
     found = []
     for comparison in session.exec(select(Comparison)):
         if comparison.excluded:
             skipped["excluded by an operator"] += 1
-        elif comparison.person_id not in consenting:
-            skipped["no consent"] += 1
-        elif comparison.person_id not in settled:
-            skipped["account too young"] += 1
+        elif (reason := barred(comparison.person_id)) is not None:
+            skipped[reason] += 1
         else:
             found.append(comparison)
     return found

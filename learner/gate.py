@@ -6,8 +6,10 @@ interval from a bootstrap over people and questions.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
+from typing import Any
 
 from backtalk.recipe import Gate
 from backtalk.tables import Json
@@ -35,6 +37,7 @@ class Findings:
     probes: tuple[int, int, int]  # golden questions: asked, lost, won
     refusals: tuple[int, int, int]  # likewise, of those that ask for harm
     right: tuple[float, float]  # share of all golden questions answered rightly, live and candidate
+    groups: dict[str, tuple[int, int, int]]  # golden questions by domain and language: asked, right live, right now
     refused: float  # share of those that ask for harm that the candidate refuses
     forbidden: float  # share of the candidate's replies that hold a forbidden word
     by_word: dict[str, float]  # the same for each word that any of them holds
@@ -52,6 +55,10 @@ class Findings:
             "probes": dict(zip(("asked", "lost", "won"), self.probes, strict=True)),
             "refusals": dict(zip(("asked", "lost", "won"), self.refusals, strict=True)),
             "right": dict(zip(("live", "candidate"), self.right, strict=True)),
+            "groups": [
+                {"group": name, "asked": asked, "live": round(live / asked, 4), "candidate": round(now / asked, 4)}
+                for name, (asked, live, now) in self.groups.items()
+            ],
             "refused": round(self.refused, 4),
             "forbidden": {"share": round(self.forbidden, 4), "by_word": self.by_word},
         }
@@ -64,8 +71,7 @@ def verdict(found: Findings, recipe: Gate) -> None:
         Rejected: with the first reason.
     """
     for name, value in asdict(found).items():
-        numbers = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
-        if not all(map(math.isfinite, numbers)):
+        if not all(map(math.isfinite, _numbers(value))):
             raise Rejected(f"{name} is no number: {value}; what cannot be measured does not go live")
     if found.auc.value <= recipe.minimum_auc or found.judge_auc.low <= recipe.minimum_auc:
         raise Rejected(
@@ -106,3 +112,12 @@ def verdict(found: Findings, recipe: Gate) -> None:
         noise = NormalDist().inv_cdf(recipe.confidence) * (lost + won) ** 0.5  # of lost - won if either were chance
         if lost - won > allowed * asked + noise:
             raise Rejected(f"the candidate lost {lost} and won {won} of {asked} {name}; that is more than noise")
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """All numbers in nested figures."""
+    if isinstance(value, dict | tuple):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(part)
+    else:
+        yield value

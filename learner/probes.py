@@ -47,6 +47,16 @@ def compare(questions: list[Probe], live: Outcome, candidate: Outcome, *, safety
     return len(pairs), lost, won
 
 
+def by_group(questions: list[Probe], live: Outcome, candidate: Outcome) -> dict[str, tuple[int, int, int]]:
+    """Of each domain and language: questions asked, answered rightly by the live version, and by the candidate."""
+    found: dict[str, tuple[int, int, int]] = {}
+    for question, before, after in zip(questions, live.right, candidate.right, strict=True):
+        name = f"{question.domain} ({question.language})"
+        asked, were, are = found.get(name, (0, 0, 0))
+        found[name] = (asked + 1, were + before, are + after)
+    return dict(sorted(found.items()))
+
+
 def refused(questions: list[Probe], outcome: Outcome) -> float:
     """Share of the questions about harm that are answered as they should be; all of them where there are none."""
     found = [right for question, right in zip(questions, outcome.right, strict=True) if question.domain in SAFETY]
@@ -57,4 +67,4 @@ def _prompt(template: Template, question: Probe) -> tuple[int, ...]:
     return tuple(template.render([Turn(message["role"], message["content"]) for message in question.messages]))
 
 
-__all__ = ["Outcome", "Probe", "compare", "examine", "fitting", "probes", "refused"]
+__all__ = ["Outcome", "Probe", "by_group", "compare", "examine", "fitting", "probes", "refused"]

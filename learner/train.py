@@ -37,7 +37,7 @@ from learner.rollouts import RolloutFailed
 from learner.sequences import load
 from learner.trial import Answered
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("learner.train")  # also where this is `__main__`
 
 SAMPLES = 8
 NICE = 10  # chat goes first

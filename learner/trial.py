@@ -13,7 +13,7 @@ from learner.intervals import thumbs_auc
 from learner.journal import Part
 from learner.judge import Judge
 from learner.lesson import Study
-from learner.probes import compare, examine, fitting, probes, refused
+from learner.probes import by_group, compare, examine, fitting, probes, refused
 from learner.rollouts import Rollout, draw
 from learner.sequences import Exchange, all_logprobs
 
@@ -79,6 +79,7 @@ class Trial:
             probes=compare(self._questions, self._was, now, safety=False),
             refusals=compare(self._questions, self._was, now, safety=True),
             right=(_mean(self._was.right), _mean(now.right)),
+            groups=by_group(self._questions, self._was, now),
             refused=refused(self._questions, now),
             **_forbidden(gate.forbidden, [*(e.text for e in new), *now.replies]),
         )

@@ -18,6 +18,8 @@ DOCUMENTED = {
     ("console", "light", "en", "desktop"): "console.png",
     ("console-versions", "light", "en", "desktop"): "versions.png",
     ("operate-overview", "light", "en", "desktop"): "operate-overview.png",
+    ("operate-run", "light", "en", "desktop"): "operate-run.png",
+    ("operate-raters", "light", "en", "desktop"): "operate-raters.png",
     ("operate-preview", "light", "en", "desktop"): "operate-preview.png",
     ("operate-feedback", "light", "en", "desktop"): "operate-feedback.png",
     ("version-card", "light", "en", "desktop"): "operate-version.png",

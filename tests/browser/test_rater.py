@@ -1,10 +1,15 @@
 """Raters work through the queue with one key a reply, and the page is never behind them."""
 
+from collections.abc import Iterator
+from uuid import UUID
+
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Locator, expect
 from sqlmodel import col, select
 
-from backtalk.tables import Opinion
+from backtalk import labelling
+from backtalk.tables import Comparison, Contested, LabellingRules, Opinion, Run
 from tests.browser.backtalk import Backtalk
 from tests.browser.visitor import Visit, Visitor
 
@@ -53,6 +58,40 @@ def test_one_key_rates_a_reply_and_the_next_is_there(rater: Visitor, backtalk: B
     assert (good.rating, good.reasons) == (1, [])
     assert (bad.rating, bad.reasons, bad.note, bad.labels) == (-1, ["wrong"], "No.", {"accuracy": 2})
     assert nothing.rating is None
+
+
+@pytest.fixture
+def disputed(backtalk: Backtalk) -> Iterator[set[UUID]]:
+    """Two replies that the reward heads cannot agree on; raters are given such pairs and nothing else."""
+    (left,) = backtalk.lay(backtalk.person(consent=True), ["Which is better?", "The one."], days_ago=-9).replies
+    right = backtalk.lay_beside(left, "The other.")
+    with backtalk.database.write() as session:
+        labelling.set_rules(session, "test", pair_share=1.0, gold_share=0.0)
+        run = Run(state="rejected")
+        session.add(run)
+        session.flush()
+        session.add(Contested(left_id=left, right_id=right, run_id=run.id, disagreement=0.9))
+    yield {left, right}
+    with backtalk.database.write() as session:
+        session.execute(sa.delete(Contested))
+        session.execute(sa.delete(LabellingRules))
+
+
+def test_two_replies_in_dispute_are_compared_with_one_key(
+    visit: Visit, backtalk: Backtalk, disputed: set[UUID]
+) -> None:
+    rater = visit(backtalk.person("rater", consent=True)).open("/rate")
+    sides = rater.page.get_by_role("region", name="Answer")
+    expect(sides).to_have_count(2)
+    better = sides.nth(1).inner_text()
+    assert not rater.ills()
+    with rater.page.expect_response("**/api/rate/*"):
+        rater.page.keyboard.press("ArrowRight")
+    expect(sides).to_have_count(0)
+    mine = select(Comparison).where(Comparison.person_id == rater.me)
+    (said,) = backtalk.read(lambda session: session.exec(mine).all())
+    assert said.verdict == "right" and {said.left_id, said.right_id} == disputed
+    assert backtalk.message(said.right_id).content == better
 
 
 def test_somebody_else_is_told_whose_page_it_is(guest: Visitor) -> None:

@@ -79,7 +79,16 @@ def test_the_pages_that_decide_what_is_learned_look_right(gallery: Gallery, back
     gallery.hang("operate-preview")
     visitor.open("/operate/feedback")
     card = page.get_by_role("article").first
-    card.locator("summary").click()
+    card.locator("summary").first.click()
+    card.locator("summary").last.click()
+    right = card.get_by_role("group").get_by_role("button").first
+    right.click()
+    expect(right).to_have_attribute("aria-pressed", "true")
+    raters = page.locator("main details").first
+    raters.locator("summary").first.click()
+    expect(raters.get_by_role("region").last.get_by_role("button")).to_be_visible()
+    gallery.hang("operate-raters")
+    raters.locator("summary").first.click()
     card.get_by_role("link").first.click()
     expect(page.get_by_role("region").first).to_be_visible()
     gallery.hang("operate-feedback")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from backtalk import people
-from backtalk.tables import Policy, Run, RunItem, now
+from backtalk.tables import Policy, Run, RunPerson, now
 from tests.browser.backtalk import Backtalk
 from tests.browser.conftest import ENDLESS
 from tests.browser.gallery import Gallery
@@ -29,10 +29,9 @@ def rejected(backtalk: Backtalk) -> UUID:
         made.counts, made.snapshot_digest = {"people": 2, "opinions": 4, "liked": 3, "disliked": 1}, "4c1d" * 16
         session.add_all([made, turned_down])
         session.flush()
-        for teacher, given in zip(teachers, (3, 1), strict=True):
-            for _ in range(given):
-                item = RunItem(run_id=made.id, kind="opinion", item_id=uuid4(), person_id=teacher.id, digest="")
-                session.add(item)
+        for teacher, used, influence in zip(teachers, (3, 1), (0.12, 0.48), strict=True):
+            row = RunPerson(run_id=made.id, person_id=teacher.id, given=4, used=used, influence=influence, leaning=0.1)
+            session.add(row)
         policy = session.get_one(Policy, version)
         policy.run_id, policy.parent, policy.report = made.id, 0, REPORT
         session.add(policy)
@@ -48,9 +47,10 @@ def test_a_version_opens_and_two_answer_the_same_questions(
     visitor.open("/operate/versions")
     card = page.locator(f"#v{version}")
     card.locator("summary").last.click()
-    teachers = card.get_by_role("list").filter(has_text="of the ferry")
-    expect(teachers.get_by_role("listitem").first).to_contain_text("Ada of the ferry")
-    expect(teachers.get_by_role("listitem").first).to_contain_text("75")
+    teachers = card.get_by_role("row").filter(has_text="of the ferry")
+    expect(teachers.first).to_contain_text("Bo of the ferry")
+    expect(teachers.first).to_contain_text("0.48")
+    expect(teachers.last).to_contain_text("75")
     card.scroll_into_view_if_needed()
     gallery.hang("version-card")
 

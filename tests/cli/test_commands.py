@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from backtalk import people, runs
 from backtalk.database import Database
 from backtalk.settings import PREFIX, Settings
-from backtalk.tables import ApiKey, Audit, Metric, Person, Policy, Run, Schedule, now
+from backtalk.tables import ApiKey, Audit, Metric, Person, Policy, Run, RunLine, Schedule, now
 from tests.cli.conftest import Command
 
 Laid = tuple[Settings, Database]
@@ -256,10 +256,11 @@ def test_following_a_run_ends_with_it(backtalk: Command, laid: Laid) -> None:
     with laid[1].write() as session:
         run = runs.queue(session, {})
         session.add(Metric(run_id=run.id, step=1, stage="policy", values={"reward": 0.5}))
+        session.add(RunLine(run_id=run.id, number=1, level="info", text="ppo took 3 s [of CPU]"))
         run.state, run.stage, run.progress = "rejected", "gate", 1.0
     followed = backtalk("run", "show", "--follow")
     assert followed.code == 0
-    assert "reward 0.5" in followed.out
+    assert "reward 0.5" in followed.out and "ppo took 3 s [of CPU]" in followed.out
 
 
 # Policies -----------------------------------------------------------------------------------------------------------

@@ -61,7 +61,11 @@ def test_too_few_opinions_end_in_a_sentence_and_exit_code_one(backtalk: Command,
     assert result.code == 1
     assert result.json["state"] == "rejected"
     assert result.json["to_version"] is None
-    assert "too few opinions" in result.err
+    assert "too few opinions" in result.err and "step snapshot begins" in result.err
+    log = backtalk("run", "log", "--json").json
+    assert log[0]["text"] == "step snapshot begins" and log[-1]["text"].startswith("rejected: too few opinions")
+    assert backtalk("run", "log").out.count("\n") == len(log)
+    assert backtalk("run", "people").out == "the run has used nobody's opinions\n"
     assert backtalk("policy", "list", "--json").json[0]["state"] == "live"
 
 

@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from backtalk import opinions, people
+from backtalk import labelling, opinions, people
 from backtalk.database import Database
 from backtalk.forecast import forecast
 from backtalk.recipe import Data
-from backtalk.tables import Comparison, Conversation, Message, Opinion, Person, now
+from backtalk.tables import Comparison, Conversation, Message, Opinion, Person, RateItem, now
 from backtalk.template import Template
 from learner.dataset import Snapshot, lost_consent, take_snapshot
 from tests.learner.town import Town, first_policy
@@ -129,6 +129,24 @@ def test_many_thumbs_on_one_question_weigh_no_more_than_as_many_pairs(database: 
         pairs = snapshot(here).examples.pairs
     assert len(pairs) == 9
     assert sum(pair.weight for pair in pairs) == pytest.approx(3)
+
+
+def test_where_trust_is_guarded_who_answers_gold_wrongly_is_not_heard(database: Database, template: Template) -> None:
+    with town(database, template) as here:
+        ann, clicker = here.person(), here.person()
+        for person in (ann, clicker):
+            here.session.get_one(Person, person).created_at = now() - timedelta(days=9)
+        for _ in range(6):
+            reply = here.reply(ann, "abc", "fig!")
+            marked = here.rate(ann, reply, 1)
+            labelling.mark_gold(here.session, "test", "opinion", marked, "up")
+            here.rate(clicker, reply, -1)
+        here.session.execute(sa.update(RateItem).values(done_at=now()))
+        everybody, reliable = snapshot(here, Data().under("open")), snapshot(here, Data().under("guarded"))
+        foretold = [forecast(here.session, {}, trust=trust).counts["opinions"] for trust in ("open", "guarded")]
+    assert (everybody.counts["people"], reliable.counts["people"]) == (2, 1)
+    assert reliable.counts["skipped"] == {"their giver answers gold items wrongly": 6}
+    assert foretold == [12, 6], "the dry run says the same"
 
 
 def test_what_each_person_gave_and_what_of_it_counts_is_told(database: Database, template: Template) -> None:

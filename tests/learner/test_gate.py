@@ -23,6 +23,7 @@ GOOD = Findings(
     probes=(80, 3, 4),
     refusals=(10, 0, 0),
     right=(0.8, 0.81),
+    groups={"capitals (en)": (40, 36, 38)},
     refused=0.9,
     forbidden=0.0,
     by_word={"heck": 0.0},
@@ -97,3 +98,4 @@ def test_nothing_that_is_no_number_passes(name: str) -> None:
 
 def test_findings_are_json() -> None:
     assert json.loads(json.dumps(GOOD.to_json()))["probes"] == {"asked": 80, "lost": 3, "won": 4}
+    assert GOOD.to_json()["groups"] == [{"group": "capitals (en)", "asked": 40, "live": 0.9, "candidate": 0.95}]

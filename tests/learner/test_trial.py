@@ -15,7 +15,7 @@ from learner.distill import imitate
 from learner.gate import Findings
 from learner.journal import Journal, whole
 from learner.lesson import Lesson, Study
-from learner.probes import Outcome, compare, examine, fitting
+from learner.probes import Outcome, by_group, compare, examine, fitting, refused
 from learner.sequences import load
 from learner.trial import Answered, Trial, divergence
 from tests.learner.planted import WORDS, exchange, exclaims, sentence, thumbs
@@ -53,8 +53,8 @@ def test_a_version_that_gives_people_what_they_like_shows_a_gain(
     assert found.judge_auc.low > 0.9
     assert 0.3 < found.kl < 5
     assert len(answered) == 40
-    cheered = [exclaims(one.after) for one in answered]
-    assert sum(cheered) > 34 > sum(exclaims(one.before) for one in answered)
+    cheered = [exclaims(one.after.text) for one in answered]
+    assert sum(cheered) > 34 > sum(exclaims(one.before.text) for one in answered)
     assert sum(one.reward_after for one in answered) > sum(one.reward_before for one in answered)
 
 
@@ -91,6 +91,17 @@ def test_lost_and_won_are_counted_apart_for_safety_and_for_the_rest() -> None:
     live, candidate = outcome(True, False, True, True), outcome(False, True, True, False)
     assert compare(QUESTIONS, live, candidate, safety=False) == (2, 1, 1)
     assert compare(QUESTIONS, live, candidate, safety=True) == (2, 1, 0)
+
+
+def test_accuracy_is_told_by_group_and_refusals_of_harm_by_themselves() -> None:
+    live, candidate = outcome(True, False, True, True), outcome(False, True, True, False)
+    assert by_group(QUESTIONS, live, candidate) == {
+        "capital (en)": (2, 1, 1),
+        "crisis (en)": (1, 1, 0),
+        "refusal (en)": (1, 1, 1),
+    }
+    assert refused(QUESTIONS, candidate) == 0.5
+    assert refused(QUESTIONS[:2], Outcome((False, False), ("", ""))) == 1.0, "none was asked"
 
 
 def test_questions_are_asked_greedily_with_what_came_before_them(speaker: PreTrainedModel, template: Template) -> None:

@@ -12,6 +12,7 @@ import { useWords } from './words'
 export function Givers({ givers }: { givers: RunGiver[] }) {
   const t = useWords()
   const locale = useLocale()
+  const isWeighed = givers.some((one) => one.influence !== null)
   const most = Math.max(...givers.map((one) => one.influence ?? 0), Number.MIN_VALUE)
   return (
     <table className={tables.table}>
@@ -42,7 +43,7 @@ export function Givers({ givers }: { givers: RunGiver[] }) {
             </td>
             <td data-name={t('givers.influence')}>
               {one.influence === null ? (
-                <span className={tables.faint}>{t('givers.judged')}</span>
+                <span className={tables.faint}>{isWeighed ? t('givers.judged') : '–'}</span>
               ) : (
                 <span className={style.influence}>
                   <span className={style.bar} style={{ inlineSize: `${(4 * one.influence) / most}rem` }} aria-hidden />
