@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from backtalk import audit, policies
+from backtalk import audit, bells, policies
 from backtalk.announcements import announce
 from backtalk.policies import PolicyError
 from backtalk.tables import Canary, CanaryLook, Json, Message, Policy, ReleaseRules, Reply, now
@@ -61,6 +61,7 @@ def begin(session: Session, number: int, actor: object, rules: ReleaseRules, rea
         )
     )
     audit.record(session, actor, "policy.canary", number, control=live.number, shares=shares, reason=reason)
+    bells.ring(session, "policy")
     announce(session, "canary_began", policy=number, control=live.number, shares=shares)
     return policy
 
@@ -157,6 +158,7 @@ def advance(session: Session, canary: Canary) -> None:
     if canary.step + 1 < len(canary.shares):
         canary.step += 1
         session.add(canary)
+        bells.ring(session, "policy")
         share = canary.shares[canary.step]
         audit.record(session, "canary", "policy.canary_step", canary.number, step=canary.step, share=share)
         return

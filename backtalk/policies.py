@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from backtalk import admission, audit, weights
+from backtalk import admission, audit, bells, weights
 from backtalk.announcements import announce
 from backtalk.database import Database
 from backtalk.settings import Settings
@@ -93,6 +93,7 @@ def go_live(session: Session, number: int, actor: object, action: str = "policy.
     session.add(policy)
     previous = before.number if before else None
     audit.record(session, actor, action, number, previous=previous, reason=reason)
+    bells.ring(session, "policy")
     if action == "policy.promote":
         announce(session, "promoted", policy=number, previous=previous, by=str(actor), reason=reason)
     return policy
@@ -139,6 +140,7 @@ def take_back(session: Session, policy: Policy, actor: object, reason: str) -> N
     current = live(session)
     number = current.number if current else None
     audit.record(session, actor, "policy.rollback", policy.number, previous=policy.number, live=number, reason=reason)
+    bells.ring(session, "policy")
     announce(session, "rolled_back", policy=policy.number, live=number, by=str(actor), reason=reason)
 
 

@@ -73,6 +73,9 @@ class RewardModel(Part):
     head_factor: float = Field(30.0, ge=1, le=1000, description="The heads learn this many times faster.")
     steps: Count = Field(150, description="Optimiser steps aimed at; with many opinions at least one whole epoch.")
     batch: Count = Field(32, description="Opinions a step.")
+    device_batch: Count | None = Field(
+        None, description="Opinions that one device looks at together; larger steps are added up in pieces; null: all."
+    )
     heads: int = Field(3, ge=1, le=16, description="Heads, each on its own bootstrap sample of the people.")
     caution: Weight = Field(
         0.3, description="The reward is the mean of the heads less this many standard deviations (arXiv 2310.02743)."
@@ -90,6 +93,9 @@ class Distill(Part):
     learning_rate: Rate = Field(5e-4, description="AdamW rate.")
     epochs: Count = Field(2, description="Passes over what was approved.")
     batch: Count = Field(32, description="Replies a step.")
+    device_batch: Count | None = Field(
+        None, description="Replies that one device looks at together; larger steps are added up in pieces; null: all."
+    )
     draws: int = Field(4, ge=0, le=256, description="Fresh replies drawn for each prompt, beside the logged ones.")
     prompts: Count = Field(500, description="Prompts that fresh replies are drawn for, at most.")
     rounds: int = Field(1, ge=0, le=20, description="How often to draw, approve and imitate.")
@@ -103,6 +109,9 @@ class Direct(Part):
     beta: float = Field(0.1, gt=0, le=10, description="How dear divergence is (arXiv 2305.18290, 2402.01306).")
     epochs: Count = Field(3, description="Passes over the opinions.")
     batch: Count = Field(32, description="Opinions a step.")
+    device_batch: Count | None = Field(
+        None, description="Examples that one device looks at together; larger steps are added up in pieces; null: all."
+    )
     draws: int = Field(4, ge=0, le=256, description="DPO also pairs the best and worst of so many fresh replies.")
 
 
@@ -112,6 +121,9 @@ class Ppo(Part):
     iterations: int = Field(8, ge=0, le=10_000, description="Times to roll out and improve.")
     episodes: Count = Field(256, description="Replies an iteration.")
     minibatch: Count = Field(64, description="Replies an optimiser step.")
+    device_batch: Count | None = Field(
+        None, description="Replies that one device looks at together; larger steps are added up in pieces; null: all."
+    )
     epochs: Count = Field(2, description="Passes over each iteration's replies.")
     learning_rate: Rate = Field(2e-4, description="AdamW rate, falling linearly to a fifth.")
     clip: Share = Field(0.2, description="The gain stops where the probability ratio leaves 1 ± clip.")
@@ -131,6 +143,15 @@ class Ppo(Part):
     rewrite_weight: Weight = Field(0.1, description="Weight of the likelihood of rewrites (PPO-ptx, arXiv 2203.02155).")
     maximum_gradient: float = Field(1.0, gt=0, le=1000, description="Gradients are scaled down to this norm.")
     group: int = Field(4, ge=2, le=256, description="Replies to one prompt that RLOO and GRPO compare.")
+    maximum_weight: float = Field(
+        2.0, ge=1, le=100, description="Truncation of the importance weight of a token that another engine drew."
+    )
+    maximum_gap: float = Field(
+        0.1, gt=0, le=10, description="Nats a token on average that such an engine may be apart from the trainer."
+    )
+    checkpoint_every: int = Field(
+        0, ge=0, le=10_000, description="Iterations between two checkpoints that a run goes on from; 0: it begins anew."
+    )
     logged: bool = Field(True, description="Use logged replies of the live version in place of the first rollouts.")
     minimum_ess: Share = Field(
         0.5, description="Logged replies train PPO only with at least this effective sample size, as a share."
@@ -235,6 +256,9 @@ class Recipe(Part):
         description="Shares of the way from the live version to the trained one that are held against the gate.",
     )
     best_of: int = Field(16, ge=2, le=1024, description="Replies a prompt that `best_of_n` draws.")
+    checkpointing: bool = Field(
+        False, description="Compute the policy's layers anew for the backward pass: less memory, a third more time."
+    )
     data: Data = Field(Data(), description="Which opinions count.")
     reward_model: RewardModel = Field(RewardModel(), description="How opinions become a reward.")
     distill: Distill = Field(Distill(), description="Imitation of approved replies.")

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from backtalk import audit, policies, profiles
+from backtalk import audit, bells, policies, profiles
 from backtalk.announcements import announce
 from backtalk.profiles import ProfileError
 from backtalk.tables import Comparison, Json, Opinion, Run, RunItem, Schedule, Slot, now
@@ -52,6 +52,7 @@ def queue(
     session.add(run)
     session.flush()
     audit.record(session, requested_by or "clock", "run.queue", run.id)
+    bells.ring(session, "run")
     return run
 
 
@@ -201,4 +202,5 @@ def cancel(session: Session, run_id: UUID, actor: object) -> Run:
         run.ended_at = now()
     session.add(run)
     audit.record(session, actor, "run.cancel", run_id)
+    bells.ring(session, "run")
     return run

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from cronsim import CronSim, CronSimError
 from sqlmodel import Session, col, select
 
-from backtalk import audit, blackouts, drift, profiles, runs
+from backtalk import audit, bells, blackouts, drift, profiles, runs
 from backtalk.blackouts import BlackoutError
 from backtalk.recipe import load_recipe
 from backtalk.tables import Comparison, Json, Opinion, Run, Schedule, Slot, now
@@ -25,7 +25,6 @@ GRACE = timedelta(seconds=60)  # a planned time may be met this much late
 REMEMBERED = 500  # times missed in a row that are written down one by one; one row tells of all before them
 SOUGHT = 5000  # planned times looked at for one outside the blackouts
 NOT_BY_THE_CLOCK = "Not by the clock"
-CHANNEL = "backtalk_schedule"  # of Postgres: told of every change
 
 
 class ScheduleError(ValueError):
@@ -129,7 +128,7 @@ def add(
     session.add(schedule)
     session.flush()
     audit.record(session, created_by or "command line", "schedule.add", schedule.id, name=schedule.name, cron=cron)
-    _tell(session)
+    bells.ring(session, "schedule")
     return schedule
 
 
@@ -150,7 +149,7 @@ def edit(session: Session, schedule: Schedule, actor: object, **changes: Any) ->
     schedule.updated_at = now()
     session.add(schedule)
     audit.record(session, actor, "schedule.edit", schedule.id, **changes)
-    _tell(session)
+    bells.ring(session, "schedule")
     return schedule
 
 
@@ -158,7 +157,7 @@ def remove(session: Session, schedule: Schedule, actor: object) -> None:
     """Remove a schedule; its runs stay."""
     audit.record(session, actor, "schedule.remove", schedule.id, name=schedule.name)
     session.delete(schedule)
-    _tell(session)
+    bells.ring(session, "schedule")
 
 
 # Times that have come ----------------------------------------------------------------------------------------------
@@ -239,12 +238,6 @@ def _last_pulled(session: Session, schedule: Schedule, trigger: str) -> datetime
     return session.exec(
         select(sa.func.max(Slot.planned_at)).where(Slot.schedule_id == schedule.id, Slot.trigger == trigger)
     ).one()
-
-
-def _tell(session: Session) -> None:
-    """Let the learner's clock look at once; on SQLite it looks every second anyway."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(sa.text(f"NOTIFY {CHANNEL}"))
 
 
 # What may be kept --------------------------------------------------------------------------------------------------

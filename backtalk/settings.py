@@ -54,6 +54,17 @@ class Settings(BaseSettings):
     )
     device: str = Field("auto", description="Device of the local engine: `auto`, `cpu`, `cuda`, `cuda:1` ….")
     learner_device: str = Field("auto", description="Device the learner trains on, likewise.")
+    rollout_engine: str = Field(
+        LOCAL,
+        description="Where PPO's replies are drawn: `local`, in the training itself, or on engines of its own, "
+        "`vllm+http://…` or `sglang+http://…`, which must not be those that people chat on.",
+    )
+    learner_processes: int = Field(
+        1,
+        ge=0,
+        description="Processes that a training takes, one a device; several are started by torchrun. 0: this learner "
+        "only keeps the schedules, and runs are done by `torchrun … -m learner.train next` elsewhere.",
+    )
     signup: Literal["guest", "open", "invite", "closed"] = Field(
         "guest",
         description="`guest`: anyone may chat under a guest cookie; or who may sign up: `open`, `invite`, `closed`. "
@@ -111,6 +122,21 @@ class Settings(BaseSettings):
         parse(value)
         return value
 
+    @field_validator("rollout_engine")
+    @classmethod
+    def _takes_weights(cls, value: str) -> str:
+        address = parse(value)
+        if address is not None and address.kind not in ("vllm", "sglang"):
+            raise ValueError(f"expected {LOCAL}, vllm+http://… or sglang+http://…: {address.kind} takes no new weights")
+        return value
+
+    @model_validator(mode="after")
+    def _engines_apart(self) -> "Settings":
+        chat, rollouts = parse(self.engine), parse(self.rollout_engine)
+        if chat and rollouts and set(chat.urls) & set(rollouts.urls):
+            raise ValueError("rollout_engine names a replica that people chat on; give rollouts engines of their own")
+        return self
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str | None) -> str | None:
@@ -139,6 +165,11 @@ class Settings(BaseSettings):
     def weights_dir(self) -> Path:
         """Directory of immutable policy versions."""
         return self.data_dir / "weights"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """Directory of what runs under way can go on from."""
+        return self.data_dir / "checkpoints"
 
     @property
     def keys_dir(self) -> Path:

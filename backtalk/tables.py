@@ -184,6 +184,21 @@ class Reply(Row, table=True):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     resumptions: int = 0  # how often in a row it was taken up again without getting any further
+    server_id: UUID | None = None  # who writes it, or wrote it last
+    stop_wanted: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})  # asked on another server
+
+
+class Server(Row, table=True):
+    """A server at work on this database. The replies that it writes are its own for as long as this row is here.
+
+    It renews the lease; once that has run out, any other server may remove the row and take the replies up.
+    """
+
+    __tablename__ = "server"
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    host: str
+    pid: int
+    lease_until: datetime = Field(sa_type=Instant)
 
 
 class Delta(Row, table=True):
@@ -618,6 +633,7 @@ __all__ = [
     "RunPerson",
     "Sample",
     "Schedule",
+    "Server",
     "Slot",
     "now",
 ]

@@ -8,10 +8,8 @@ schedule is told of at once (NOTIFY); on SQLite the rows are looked at every sec
 import logging
 from collections.abc import Callable, Set
 from datetime import UTC, datetime, timedelta
-from threading import Event, Thread
 from uuid import UUID
 
-import psycopg
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 from cronsim import CronSimError
@@ -19,13 +17,13 @@ from sqlmodel import col, select
 from typing_extensions import override
 
 from backtalk import schedules
+from backtalk.bells import Ears
 from backtalk.database import Database
 from backtalk.schedules import planned
 from backtalk.tables import Schedule, now
 
 LOOK_EVERY = 1  # seconds between two looks at the rows
 TRIGGERS_EVERY = timedelta(seconds=5)  # new feedback and drift are looked for less often: they cost more
-LISTEN_AGAIN = 5.0  # seconds until a lost connection to Postgres is made again
 
 log = logging.getLogger(__name__)
 
@@ -50,23 +48,19 @@ class Clock:
         self._timer = BackgroundScheduler(timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1})
         self._known: dict[UUID, tuple[str, str]] = {}
         self._triggers_at: datetime | None = None
-        self._stopped = Event()
-        self._listener = Thread(target=self._listen, name="schedule changes", daemon=True)
+        self._ears = Ears(database, {"schedule": self._look_soon})
 
     def start(self) -> None:
         """Settle what was missed, then keep time in a thread."""
         self.look()
         self._timer.add_job(self.look, "interval", seconds=LOOK_EVERY, id="look")
         self._timer.start()
-        if not self._database.is_sqlite:
-            self._listener.start()
+        self._ears.start()
 
     def stop(self) -> None:
         """End the threads."""
-        self._stopped.set()
+        self._ears.stop()
         self._timer.shutdown()
-        if self._listener.ident is not None:
-            self._listener.join()
 
     @property
     def known(self) -> Set[UUID]:
@@ -125,19 +119,8 @@ class Clock:
         self._triggers_at = moment
         return True
 
-    def _listen(self) -> None:
-        """Look as soon as Postgres tells of a changed schedule."""
-        url = self._database.url.replace("postgresql+psycopg", "postgresql", 1)
-        while not self._stopped.is_set():
-            try:
-                with psycopg.connect(url, autocommit=True) as connection:
-                    connection.execute(f"LISTEN {schedules.CHANNEL}")
-                    while not self._stopped.is_set():
-                        for _ in connection.notifies(timeout=1.0, stop_after=1):
-                            self._timer.modify_job("look", next_run_time=datetime.now(UTC))
-            except psycopg.Error:
-                log.warning("Postgres does not tell of changed schedules for a while; they are looked at every second")
-                self._stopped.wait(LISTEN_AGAIN)
+    def _look_soon(self, _: list[str]) -> None:
+        self._timer.modify_job("look", next_run_time=datetime.now(UTC))
 
 
 def _has_meaning(schedule: Schedule, moment: datetime) -> bool:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from random import Random
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from backtalk.recipe import Distill
 from backtalk.tables import Json
+from learner import parallel
 from learner.journal import Journal, Part, part, whole
 from learner.lesson import Study
 from learner.ppo import masked_mean
@@ -74,14 +75,23 @@ def imitate(
     for step, rows in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * min((step + 1) / 5, 1.0) * (1 - step / len(batches))
-        loss = likelihood_loss(policy, [exchanges[row] for row in rows])
         optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        norm = nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
-        journal.step(
-            progress((step + 1) / len(batches)), distill_loss=float(loss.detach()), distill_gradient=float(norm)
-        )
+        loss = descend(policy, [exchanges[row] for row in rows], recipe.device_batch)
+        norm = parallel.clip(list(policy.parameters()), 1.0)
+        journal.step(progress((step + 1) / len(batches)), distill_loss=loss, distill_gradient=float(norm))
         optimizer.step()
+
+
+def descend(policy: PreTrainedModel, exchanges: Sequence[Exchange], most: int | None) -> float:
+    """Add the gradient of `likelihood_loss` of a step, and tell the loss."""
+    pieces = parallel.pieces(exchanges, most)
+    weights = parallel.shares([sum(len(one.reply) for one in own) * counts for own, counts in pieces])
+    found = 0.0
+    for (own, _), weight in zip(pieces, weights, strict=True):
+        loss = parallel.weigh(likelihood_loss(policy, own), weight)
+        torch.autograd.backward(loss)
+        found += float(loss.detach())
+    return parallel.means({"loss": found})["loss"]
 
 
 def likelihood_loss(policy: PreTrainedModel, exchanges: Sequence[Exchange]) -> Tensor:

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 from typing_extensions import override
 
 from backtalk.tables import Json
-from learner import ppo
+from learner import parallel, ppo
 from learner.improve import Improver, Minibatch
 from learner.journal import Part
 from learner.lesson import Study
@@ -25,9 +25,11 @@ class Rloo(Improver):
 
     @override
     def _estimate(self, minibatches: Sequence[Minibatch], scores: Tensor) -> None:
-        paid = scores.clone()
+        price = torch.zeros_like(scores)
         for one in minibatches:
-            paid[one.rows] -= self.kl_price * ppo.divergence(one.old, one.prior, one.batch.mask)
+            if one.counts:
+                price[one.rows] = self.kl_price * ppo.divergence(one.old, one.prior, one.batch.mask)
+        paid = scores - parallel.total(price)
         _spread(minibatches, ppo.against_the_others(paid, self.recipe.group))
 
     @override
@@ -54,7 +56,9 @@ def learn(study: Study, policy: PreTrainedModel, progress: Part, kind: type[Rloo
     """Iterations on fresh replies."""
     lesson, recipe = study.lesson, study.recipe
     shown = [demonstration.exchange for demonstration in lesson.taught.demonstrations]
-    improver = kind(policy, lesson.live, study.reward, shown, recipe.ppo, recipe.seed, study.journal)
+    improver = kind(
+        policy, lesson.live, study.reward, shown, recipe.ppo, recipe.seed, study.journal, study.checkpoints, study.draw
+    )
     improver.from_rollouts(lesson.template, lesson.prompts, recipe.sampling, progress)
     return {"group": recipe.ppo.group, "demonstrations": len(shown)}
 

@@ -3,9 +3,11 @@
 Shapes: B replies of an iteration, T tokens of the longest, D width.
 """
 
-from collections import Counter
+import shutil
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
 import torch
@@ -15,24 +17,22 @@ from transformers import PreTrainedModel
 from backtalk.recipe import Ppo, Sampling
 from backtalk.tables import Json
 from backtalk.template import Template
-from learner import distill, ppo
+from learner import distill, parallel, ppo
 from learner.dataset import Logged
 from learner.distill import likelihood_loss
 from learner.journal import Journal, Part, part, whole
 from learner.lesson import Study
 from learner.reward_model import RewardModel
-from learner.rollouts import Rollout, draw
+from learner.rollouts import Draw, Rollout, RolloutFailed, draw
 from learner.sequences import (
     Batch,
     Exchange,
     all_logprobs,
-    at_replies,
     autocast,
     by_length,
     collate,
-    logprobs_of,
+    foretell,
     pad,
-    states,
 )
 
 CRITIC_FACTOR = 10.0  # the critic is one layer on states it does not change, and has to begin from nothing
@@ -43,6 +43,7 @@ class Minibatch:
     """What one optimiser step looks at; fixed for an iteration, so that the first ratio is exactly 1."""
 
     rows: list[int]  # which of the iteration's replies
+    counts: bool  # whether this process answers for them
     batch: Batch
     old: Tensor  # [B, T] log-probs when the iteration began, by the forward pass that training uses
     prior: Tensor  # [B, T] log-probs under the reference
@@ -55,7 +56,9 @@ def learn(study: Study, policy: PreTrainedModel, progress: Part) -> Json:
     """PPO on what the ledger offers, imitation of what the reward approves of, PPO on fresh replies."""
     lesson, recipe = study.lesson, study.recipe
     shown = [demonstration.exchange for demonstration in lesson.taught.demonstrations]
-    improver = Improver(policy, lesson.live, study.reward, shown, recipe.ppo, recipe.seed, study.journal)
+    improver = Improver(
+        policy, lesson.live, study.reward, shown, recipe.ppo, recipe.seed, study.journal, study.checkpoints, study.draw
+    )
     share = improver.from_ledger(lesson.current) if recipe.ppo.logged else 0.0
     told = distill.learn(study, policy, part(progress, 0.0, 0.4))
     improver.from_rollouts(lesson.template, lesson.prompts, recipe.sampling, part(progress, 0.4, 1.0))
@@ -74,13 +77,19 @@ class Improver:
         recipe: Ppo,
         seed: int,
         journal: Journal,
+        checkpoints: Path | None = None,
+        draw: Draw = draw,
     ) -> None:
         """
         Args:
             policy: trained in place.
             reference: the live version, frozen.
             demonstrations: people's rewrites, whose likelihood is kept up (PPO-ptx).
+            checkpoints: directory of this run's; None keeps none.
+            draw: how fresh replies are drawn.
         """
+        self._draw = draw
+        self._checkpoints = checkpoints
         self.policy, self.reference, self.reward = policy, reference, reward
         self.recipe, self.journal = recipe, journal
         self.kl_price = recipe.kl
@@ -133,10 +142,10 @@ class Improver:
         progress: Part = whole,
     ) -> None:
         """Iterations on fresh replies, until they are over or the policy has gone `kl_stop` nats from the reference."""
-        for iteration in range(self.recipe.iterations):
+        for iteration in range(self._resume(), self.recipe.iterations):
             self._set_rate(self.recipe.learning_rate * (1 - 0.8 * iteration / self.recipe.iterations))
             self.journal.pulse()
-            rollouts = draw(
+            rollouts = self._draw(
                 self.policy,
                 template,
                 self._choose(prompts),
@@ -144,11 +153,49 @@ class Improver:
                 maximum_tokens=sampling.maximum_tokens,
                 seed=self._rng.getrandbits(40),
             )
-            kl = self._iterate(rollouts, sampling.temperature, progress((iteration + 1) / self.recipe.iterations))
+            done = progress((iteration + 1) / self.recipe.iterations)
+            kl = self._iterate(rollouts, sampling.temperature, done, is_foreign=self._draw.is_remote)
             if kl > self.recipe.kl_stop:
                 break
             if self.recipe.kl_target is not None:
                 self.kl_price = ppo.adapted_price(self.kl_price, kl, self.recipe.kl_target)
+            self._keep(iteration + 1)
+
+    def _keep(self, iterations: int) -> None:
+        """Write a checkpoint, if it is time; the one before it goes."""
+        every = self.recipe.checkpoint_every
+        if self._checkpoints is None or not every or iterations % every:
+            return
+        parallel.save(self._checkpoints / str(iterations), self._state(iterations))
+        if parallel.rank() == 0:
+            for old in self._kept()[:-1]:
+                shutil.rmtree(self._checkpoints / str(old))
+
+    def _resume(self) -> int:
+        """Go on from the newest checkpoint, and tell how many iterations it has behind it."""
+        kept = self._kept()
+        if not kept:
+            return 0
+        assert self._checkpoints is not None
+        state = self._state(0)
+        parallel.restore(self._checkpoints / str(kept[-1]), state)
+        self.kl_price = float(state["price"])
+        version, gauss = self._rng.getstate()[0], self._rng.getstate()[2]
+        self._rng.setstate((version, tuple(state["chance"].tolist()), gauss))
+        return int(state["iterations"])
+
+    def _kept(self) -> list[int]:
+        found = self._checkpoints.glob("[0-9]*") if self._checkpoints is not None else ()
+        return sorted(int(path.name) for path in found)
+
+    def _state(self, iterations: int) -> dict[str, Tensor]:
+        """All that an iteration begins with. Draws of a normal distribution are never asked for, so they have none."""
+        models = {"policy": self.policy, "critic": self._critic}
+        return parallel.state_of(models, self._optimizer) | {
+            "iterations": torch.tensor(iterations),
+            "price": torch.tensor(self.kl_price, dtype=torch.float64),
+            "chance": torch.tensor(self._rng.getstate()[1], dtype=torch.int64),
+        }
 
     def _choose(self, prompts: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
         """What is asked in an iteration."""
@@ -158,14 +205,28 @@ class Improver:
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group["factor"]
 
-    def _iterate(self, rollouts: Sequence[Rollout], temperature: float, done: float | None, **more: float) -> float:
-        """Score, advantages, several epochs, write down. Returns the nats per reply from the reference."""
+    def _iterate(
+        self,
+        rollouts: Sequence[Rollout],
+        temperature: float,
+        done: float | None,
+        *,
+        is_foreign: bool = False,
+        **more: float,
+    ) -> float:
+        """Score, advantages, several epochs, write down. Returns the nats per reply from the reference.
+
+        Args:
+            is_foreign: another engine drew the replies; its log-probs are not quite the trainer's.
+        """
         exchanges = [rollout.exchange for rollout in rollouts]
         foretold = all_logprobs(self.reference, exchanges, temperature)  # B lines
         scores = self.reward.score(exchanges, foretold if temperature == 1.0 else None)  # [B]
         scores = torch.where(torch.tensor([r.ended for r in rollouts]), scores, self.recipe.no_end)
-        minibatches, measures = self._prepare(exchanges, foretold, scores, temperature)
-        measures |= self._learn(minibatches, temperature)
+        steps, measures = self._prepare(exchanges, foretold, scores, temperature)
+        if is_foreign:
+            measures |= self._correct(steps, rollouts)
+        measures |= self._learn(steps, temperature)
         self.journal.step(
             done,
             reward=float(scores.mean()),
@@ -181,24 +242,61 @@ class Improver:
     @torch.no_grad()
     def _prepare(
         self, exchanges: Sequence[Exchange], foretold: Sequence[Tensor], scores: Tensor, temperature: float
-    ) -> tuple[list[Minibatch], dict[str, float]]:
-        """Advantages and returns of all replies, whitened over the whole iteration."""
-        minibatches: list[Minibatch] = []
+    ) -> tuple[list[list[Minibatch]], dict[str, float]]:
+        """The pieces of each step, with advantages and returns whitened over the whole iteration."""
+        steps: list[list[Minibatch]] = []
         for rows in by_length(exchanges, self.recipe.minibatch):
-            batch = collate([exchanges[row] for row in rows], self.policy.device)
-            old, values = self._forward(batch, temperature)
-            prior = pad([foretold[row] for row in rows], batch.mask)  # [B, T]
-            nothing = torch.zeros_like(old)
-            minibatches.append(Minibatch(rows, batch, old, prior, values, nothing, nothing))
+            steps.append([])
+            for own, counts in parallel.pieces(rows, self.recipe.device_batch):
+                batch = collate([exchanges[row] for row in own], self.policy.device)
+                old, values = self._forward(batch, temperature)
+                prior = pad([foretold[row] for row in own], batch.mask)  # [B, T]
+                nothing = torch.zeros_like(old)
+                steps[-1].append(Minibatch(list(own), counts, batch, old, prior, values, nothing, nothing))
+        minibatches = [one for step in steps for one in step]
         self._estimate(minibatches, scores.to(self.policy.device))
         _whiten_together(minibatches)
-        nats = torch.cat([ppo.divergence(one.old, one.prior, one.batch.mask) for one in minibatches])
+        nats = _everywhere([ppo.divergence(one.old, one.prior, one.batch.mask) for one in minibatches if one.counts])
         old, values, returns = (_flat(minibatches, name) for name in ("old", "values", "returns"))
         mask = _mask(minibatches)
-        return minibatches, {
+        return steps, {
             "kl": float(nats.mean()),
             "entropy": float(-ppo.masked_mean(old, mask)),
             "explained_variance": float(ppo.explained_variance(values, returns, mask)),
+        }
+
+    @torch.no_grad()
+    def _correct(self, steps: Sequence[Sequence[Minibatch]], rollouts: Sequence[Rollout]) -> dict[str, float]:
+        """Weigh each token by how much likelier it is to the trainer than to the engine that drew it.
+
+        Returns:
+            How far both are apart: nats a token on average and at most, and the share of weights that were truncated.
+
+        Raises:
+            RolloutFailed: too far for any correction.
+        """
+        most, apart, cut = self.recipe.maximum_weight, list[Tensor](), list[Tensor]()
+        for one in (one for step in steps for one in step):
+            mask = one.batch.mask
+            lines = [torch.tensor(rollouts[row].logprobs, device=mask.device) for row in one.rows]
+            behaviour = pad(lines, mask)  # [B, T]
+            one.gains = one.gains * ppo.truncated_weights(one.old, behaviour, mask, most)
+            if one.counts:
+                difference = (one.old - behaviour)[mask > 0]
+                apart.append(difference.abs())
+                cut.append((difference.exp() > most).float())
+        gaps = _everywhere(apart)
+        gap = float(gaps.mean())
+        if not gap <= self.recipe.maximum_gap:
+            raise RolloutFailed(
+                f"the engine that draws the replies and the trainer are {gap:.3f} nats a token apart, "
+                f"{self.recipe.maximum_gap} allowed: it serves other weights or computes too coarsely; see "
+                "BACKTALK_ROLLOUT_ENGINE and the recipe's ppo.maximum_gap"
+            )
+        return {
+            "engine_gap": gap,
+            "engine_gap_most": float(gaps.max()),
+            "truncated": float(_everywhere(cut).mean()),
         }
 
     def _estimate(self, minibatches: Sequence[Minibatch], scores: Tensor) -> None:
@@ -220,51 +318,71 @@ class Improver:
         error = ppo.value_loss(values, one.values, one.returns, mask, recipe.value_clip)
         return surrogate + recipe.value_weight * error, {"policy_loss": surrogate, "value_loss": error}
 
-    def _learn(self, minibatches: list[Minibatch], temperature: float) -> dict[str, float]:
-        """Several epochs over the minibatches of one iteration; the measures are means over its steps."""
+    def _learn(self, steps: Sequence[Sequence[Minibatch]], temperature: float) -> dict[str, float]:
+        """Several epochs over the steps of one iteration; the measures are means over them."""
         recipe = self.recipe
-        sums: Counter[str] = Counter()
+        sums: dict[str, float] = defaultdict(float)
         parameters = [*self.policy.parameters(), *self._critic.parameters()]
         for _ in range(recipe.epochs):
-            for one in self._rng.sample(minibatches, len(minibatches)):
+            for step in self._rng.sample(steps, len(steps)):
                 self.journal.pulse()
-                mask = one.batch.mask
-                new, values = self._forward(one.batch, temperature)
-                loss, named = self._loss(one, new, values)
-                if self._demonstrations and recipe.rewrite_weight:  # PPO-ptx
-                    shown = self._rng.sample(self._demonstrations, min(8, len(self._demonstrations)))
-                    loss = loss + recipe.rewrite_weight * likelihood_loss(self.policy, shown)
                 self._optimizer.zero_grad(set_to_none=True)
-                torch.autograd.backward(loss)
-                norm = nn.utils.clip_grad_norm_(parameters, recipe.maximum_gradient)
+                found: dict[str, float] = defaultdict(float)
+                for one, weight in zip(step, parallel.shares([_tokens(one) for one in step]), strict=True):
+                    mask = one.batch.mask
+                    new, values = self._forward(one.batch, temperature)
+                    loss, named = self._loss(one, new, values)
+                    loss = parallel.weigh(loss, weight)
+                    if one is step[0] and self._demonstrations and recipe.rewrite_weight:  # PPO-ptx
+                        loss = loss + recipe.rewrite_weight * self._unlikelihood()
+                    torch.autograd.backward(loss)
+                    named["clipped"] = ppo.clipped_share(new, one.old, mask, recipe.clip)
+                    named["change"] = ppo.change(new, one.old, mask)
+                    for name, value in named.items():
+                        found[name] += weight * float(value.detach())
+                norm = parallel.clip(parameters, recipe.maximum_gradient)
                 if bool(norm.isfinite()):  # a step that is not finite is never taken; the journal ends the run over it
                     self._optimizer.step()
-                named["clipped"] = ppo.clipped_share(new, one.old, mask, recipe.clip)
-                named["change"] = ppo.change(new, one.old, mask)
-                named["ppo_gradient"] = norm
-                for name, value in named.items():
-                    sums[name] += float(value.detach())  # type: ignore[assignment]  # a Counter adds floats as well
-        return {name: value / (recipe.epochs * len(minibatches)) for name, value in sums.items()}
+                for name, mean in (parallel.means(found) | {"ppo_gradient": float(norm)}).items():
+                    sums[name] += mean
+        return {name: value / (recipe.epochs * len(steps)) for name, value in sums.items()}
+
+    def _unlikelihood(self) -> Tensor:
+        """Of some of people's own rewrites."""
+        shown = self._rng.sample(self._demonstrations, min(8, len(self._demonstrations)))
+        ((own, counts),) = parallel.pieces(shown, None)
+        (weight,) = parallel.shares([sum(len(one.reply) for one in own) * counts])
+        return parallel.weigh(likelihood_loss(self.policy, own), weight)
 
     def _forward(self, batch: Batch, temperature: float) -> tuple[Tensor, Tensor]:
         """Log-probs of the reply tokens and values before them, each [B, T]."""
         with autocast(self.policy.device):
-            hidden = at_replies(states(self.policy.base_model, batch), batch)  # [B, T, D]
-            chosen = logprobs_of(self.policy, hidden, batch, temperature)
+            chosen, hidden = foretell(self.policy, batch, temperature)  # [B, T], [B, T, D]
         return chosen, self._critic(hidden.float())[..., 0] * batch.mask
 
 
 def _whiten_together(minibatches: Sequence[Minibatch]) -> None:
-    white = ppo.whiten(_flat(minibatches, "gains"), _mask(minibatches))
-    sizes = [one.batch.mask.numel() for one in minibatches]
-    for one, line in zip(minibatches, torch.split(white, sizes, 1), strict=True):
-        one.gains = line.view_as(one.batch.mask)
+    gains, mask = _flat(minibatches, "gains"), _mask(minibatches)
+    mean = ppo.masked_mean(gains, mask)
+    variance = ppo.masked_mean((gains - mean) ** 2, mask)
+    for one in minibatches:
+        one.gains = ppo.standardise(one.gains, mean, variance, one.batch.mask)
 
 
 def _flat(minibatches: Sequence[Minibatch], name: str) -> Tensor:
-    """One long row [1, Σ B·T] of a tensor of each minibatch."""
-    return torch.cat([getattr(one, name).reshape(1, -1) for one in minibatches], 1)
+    """One long row [1, Σ B·T] of a tensor of each minibatch, in all processes."""
+    return _everywhere([getattr(one, name).reshape(-1) for one in minibatches if one.counts])[None]
 
 
 def _mask(minibatches: Sequence[Minibatch]) -> Tensor:
-    return torch.cat([one.batch.mask.reshape(1, -1) for one in minibatches], 1)
+    return _everywhere([one.batch.mask.reshape(-1) for one in minibatches if one.counts])[None]
+
+
+def _everywhere(lines: Sequence[Tensor]) -> Tensor:
+    """The lines of all processes, one after the other."""
+    own = torch.cat(list(lines)) if lines else torch.empty(0)
+    return torch.cat([line.to(own.device) for line in parallel.gather(own)])
+
+
+def _tokens(one: Minibatch) -> float:
+    return float(one.batch.mask.sum()) * one.counts

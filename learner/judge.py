@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from learner import parallel
 from learner.examples import Examples
 from learner.features import describe
 from learner.inputs import BIAS_PRIOR, Scale, look, width_of
@@ -98,8 +99,11 @@ def look_at(policy: PreTrainedModel, exchanges: Sequence[Exchange], ends: Sequen
     """All inputs of any number of replies, in order: [N, P] float64 on the CPU."""
     features = describe(exchanges, all_logprobs(policy, exchanges), ends)
     found = torch.empty(len(exchanges), width_of(policy.config.hidden_size), dtype=torch.float64)
-    for rows in by_length(exchanges, 64):
+    own: list[int] = []
+    for rows, counts in parallel.turns(by_length(exchanges, 64)):
         batch = collate([exchanges[row] for row in rows], policy.device)
         with autocast(policy.device):
-            found[rows] = look(policy.base_model, batch, features[rows].to(policy.device)).double().cpu()
-    return found
+            seen = parallel.through(policy, look, policy.base_model, batch, features[rows].to(policy.device))
+        found[rows] = seen.double().cpu()
+        own += rows if counts else ()
+    return parallel.fill(found, own)

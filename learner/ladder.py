@@ -3,7 +3,6 @@
 Every way begins at the live version and meets the same gate; PPO is the default and has to win its place.
 """
 
-import copy
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ import torch
 from transformers import PreTrainedModel
 
 from backtalk.tables import Json
-from learner import best_of, distill, groups, imitation, improve, preference
+from learner import best_of, distill, groups, imitation, improve, parallel, preference
 from learner.gate import Findings, Rejected, verdict
 from learner.journal import Part, part, whole
 from learner.lesson import Study
@@ -67,9 +66,9 @@ def climb(study: Study) -> list[Candidate]:
     names = recipe.ladder.rungs if recipe.algorithm == "ladder" else (recipe.algorithm,)
     began, candidates = time.monotonic(), list[Candidate]()
     for number, name in enumerate(names):
-        if candidates and time.monotonic() - began > 60 * recipe.ladder.minutes:
+        if candidates and parallel.agreed(time.monotonic() - began > 60 * recipe.ladder.minutes):
             break
-        policy = copy.deepcopy(study.lesson.live)
+        policy = parallel.shard(parallel.copied(study.lesson.live, recipe.checkpointing))
         started = time.process_time()
         told = ALGORITHMS[name](study, policy, part(whole, number / len(names), (number + 1) / len(names)))
         told |= {"cpu_seconds": round(time.process_time() - started, 1)}
@@ -86,7 +85,7 @@ def partway(live: PreTrainedModel, trained: PreTrainedModel, share: float) -> Pr
     Part of the way costs much less KL and less of what the version knew, and keeps much of the gain (WiSE-FT,
     arXiv 2109.01903; WARP, arXiv 2406.16768; `backtalk bench loop` prints what each part came to).
     """
-    policy = copy.deepcopy(trained)
+    policy = parallel.shard(parallel.copied(trained))
     for parameter, before in zip(policy.parameters(), live.parameters(), strict=True):
         parameter.lerp_(before, 1 - share)
     round_as_served(policy)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from transformers import PreTrainedModel
 
@@ -13,6 +14,7 @@ from learner.examples import Examples
 from learner.gate import Rejected
 from learner.journal import Journal
 from learner.reward_model import RewardModel
+from learner.rollouts import Draw, draw
 from learner.sequences import Exchange
 
 
@@ -43,6 +45,8 @@ class Study:
     reward: RewardModel
     recipe: Recipe
     journal: Journal
+    checkpoints: Path | None = None  # where a run keeps what it can go on from
+    draw: Draw = draw  # how PPO's fresh replies are drawn
 
 
 def split(

@@ -33,6 +33,21 @@ def whiten(values: Tensor, mask: Tensor) -> Tensor:
     """
     mean = masked_mean(values, mask)
     variance = masked_mean((values - mean) ** 2, mask)
+    return standardise(values, mean, variance, mask)
+
+
+def standardise(values: Tensor, mean: Tensor, variance: Tensor, mask: Tensor) -> Tensor:
+    """(x - mean) / sqrt(variance + 1e-8), padding becomes 0, where mean and variance are those of more than `values`.
+
+    Args:
+        values: [B, T].
+        mean: [] scalar.
+        variance: [] scalar.
+        mask: [B, T] float.
+
+    Returns:
+        [B, T].
+    """
     return (values - mean) * torch.rsqrt(variance + 1e-8) * mask
 
 
@@ -193,6 +208,24 @@ def within_the_group(rewards: Tensor, size: int) -> Tensor:
     """
     groups = rewards.view(-1, size)  # [B / k, k]
     return ((groups - groups.mean(1, keepdim=True)) / (groups.std(1, keepdim=True) + 1e-4)).view(-1)
+
+
+def truncated_weights(logprobs: Tensor, behaviour: Tensor, mask: Tensor, most: float) -> Tensor:
+    """Importance weights of tokens that another engine drew, truncated: w_t = min(π(a_t)/μ(a_t), c).
+
+    Ionides 2008, "Truncated importance sampling", J. Comp. Graph. Stat. 17(2); ρ̄ of V-trace (Espeholt et al. 2018,
+    arXiv 1802.01561, eq. 1).
+
+    Args:
+        logprobs: [B, T] by the forward pass that training uses.
+        behaviour: [B, T] under which the tokens were drawn.
+        mask: [B, T].
+        most: c.
+
+    Returns:
+        [B, T], 0 on padding.
+    """
+    return torch.where(mask > 0, logprobs - behaviour, 0.0).exp().clamp(max=most) * mask
 
 
 def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> Tensor:

@@ -3,17 +3,19 @@
 Shapes: B exchanges or pairs, T tokens. Log-probs are sums over a reply's tokens, [B].
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from backtalk.recipe import Direct
 from backtalk.tables import Json
+from learner import parallel
 from learner.examples import Pair, Thumb
 from learner.journal import Journal, Part
 from learner.lesson import Study
@@ -112,12 +114,19 @@ def _descend(
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * min((step + 1) / 10, 1.0) * (1 - step / steps)
-        found, more = loss([rows[row] for row in next(batches)])
         optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(found)
-        norm = nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
-        measures = {f"{name}_loss": float(found.detach()), f"{name}_gradient": float(norm)} | more
-        journal.step(progress((step + 1) / steps), **measures)
+        pieces = parallel.pieces([rows[row] for row in next(batches)], recipe.device_batch)
+        weights = parallel.shares([len(own) * counts for own, counts in pieces])
+        sums: dict[str, float] = defaultdict(float)
+        for (own, _), weight in zip(pieces, weights, strict=True):
+            found, more = loss(own)
+            found = parallel.weigh(found, weight)
+            torch.autograd.backward(found)
+            sums[f"{name}_loss"] += float(found.detach())
+            for measure, value in more.items():
+                sums[measure] += weight * value
+        norm = parallel.clip(list(policy.parameters()), 1.0)
+        journal.step(progress((step + 1) / steps), **parallel.means(sums), **{f"{name}_gradient": float(norm)})
         optimizer.step()
 
 
@@ -141,7 +150,8 @@ def _drift(policy: PreTrainedModel, live: PreTrainedModel, exchanges: Sequence[E
         Exchange(one.prompt, other.reply, other.text)
         for one, other in zip(exchanges, [*exchanges[1:], exchanges[0]], strict=True)
     ]
-    return (_sums(policy, crossed) - _sums(live, crossed)).mean().clamp_min(0)
+    drift = (_sums(policy, crossed) - _sums(live, crossed)).mean()
+    return (parallel.total(drift) / parallel.size()).clamp_min(0)
 
 
 def _drawn_pairs(study: Study, policy: PreTrainedModel) -> list[Pair]:

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from pathlib import Path
 from uuid import UUID
 
 import torch
@@ -47,13 +48,7 @@ def publish(
         LeaseLost: the run is no longer ours; the files are not entered anywhere.
     """
     made = weights.workspace(settings.weights_dir)
-    weights.copy_model(settings.weights_dir / parent.directory, made)
-    for old in made.glob("*.safetensors*"):
-        old.unlink()
-    candidate.config.dtype = torch.bfloat16
-    candidate.config.save_pretrained(made)
-    save_file(served_state(candidate), made / "model.safetensors", metadata={"format": "pt"})
-    canary.write(made, candidate)
+    write_model(made, candidate, settings.weights_dir / parent.directory)
     with database.read() as session:
         number = policies.next_number(session)
     directory, manifest = weights.publish(
@@ -87,6 +82,22 @@ def publish(
         shutil.rmtree(directory)  # the run is still ours, and these files will never be entered
         raise
     return number
+
+
+def write_model(directory: Path, model: PreTrainedModel, source: Path) -> None:
+    """Write a policy as a directory of safetensors, with what it says for whoever wants to check that they serve it.
+
+    Args:
+        model: rounded as it is served.
+        source: a version to take all but the weights from.
+    """
+    weights.copy_model(source, directory)
+    for old in directory.glob("*.safetensors*"):
+        old.unlink()
+    model.config.dtype = torch.bfloat16
+    model.config.save_pretrained(directory)
+    save_file(served_state(model), directory / "model.safetensors", metadata={"format": "pt"})
+    canary.write(directory, model)
 
 
 def round_as_served(model: PreTrainedModel) -> None:

@@ -6,7 +6,6 @@ the winner of a pair (ranking) and the points of each aspect (regression).
 Shapes: B replies, D width of the trunk, F features, P inputs, K heads of preference, A aspects.
 """
 
-import copy
 import math
 import statistics
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from backtalk.appraisal import weights_of
 from backtalk.recipe import RewardModel as RewardRecipe
 from backtalk.recipe import Rewards
 from backtalk.rules import scored
+from learner import parallel
 from learner.examples import Examples
 from learner.features import describe
 from learner.inputs import BIAS_PRIOR, Scale, look
@@ -40,7 +40,7 @@ class RewardModel(nn.Module):
     def __init__(self, policy: PreTrainedModel, ends: Sequence[int], heads: int, aspects: Sequence[str]) -> None:
         super().__init__()
         self.reference = policy
-        self.trunk = copy.deepcopy(policy.base_model)
+        self.trunk = parallel.shard(parallel.copied(policy).base_model)
         self.ends = tuple(ends)
         self.heads = heads
         self.aspects = tuple(aspects)
@@ -77,11 +77,13 @@ class RewardModel(nn.Module):
             reference = all_logprobs(self.reference, exchanges)
         features = describe(exchanges, reference, self.ends)  # [N, F]
         answers = torch.zeros(len(exchanges), self.head.out_features)
-        for rows in by_length(exchanges, 64):
+        own: list[int] = []
+        for rows, counts in parallel.turns(by_length(exchanges, 64)):
             batch = collate([exchanges[row] for row in rows], self.head.weight.device)
             with autocast(self.head.weight.device):
                 answers[rows] = self(batch, features[rows].to(self.head.weight.device)).cpu()
-        return answers
+            own += rows if counts else ()
+        return parallel.fill(answers, own)
 
     def appraise(
         self, exchanges: Sequence[Exchange], reference: Sequence[Tensor] | None = None
@@ -185,19 +187,27 @@ def fit(
         ],
         lr=recipe.learning_rate,
     )
+    learned = [*model.trunk.parameters(), *model.head.parameters()]
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min((step + 1) / 10, 1.0) * (1 - step / steps))
     lengths = [len(e.prompt) + len(e.reply) for e in table.exchanges]
     batches = endless([lengths[row] for row in table.first.tolist()], recipe.batch, Random(seed))
     for step in range(steps):
-        rows = torch.tensor(next(batches))
-        loss, right = _loss(model, table, rows, recipe)
         optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        pieces = parallel.pieces(next(batches), recipe.device_batch)
+        weights = parallel.shares([len(own) * counts for own, counts in pieces])
+        found, right, told = 0.0, 0.0, 0
+        for (own, counts), weight in zip(pieces, weights, strict=True):
+            loss, hits = _loss(model, table, torch.tensor(own), recipe)
+            loss = parallel.weigh(loss, weight)
+            torch.autograd.backward(loss)
+            found += float(loss.detach())
+            right, told = right + sum(hits) * counts, told + len(hits) * counts
+        norm = parallel.clip(learned, 1.0)
+        right, told = parallel.total(torch.tensor([right, told], dtype=torch.float64)).tolist()
         journal.step(
             progress((step + 1) / steps),
-            reward_loss=float(loss.detach()),
-            reward_accuracy=right,
+            reward_loss=parallel.means({"loss": found})["loss"],
+            reward_accuracy=right / max(told, 1),
             reward_gradient=float(norm),
         )
         optimizer.step()
@@ -209,11 +219,13 @@ def fit(
 def _begin_in_closed_form(model: RewardModel, table: _Table) -> None:
     """Set each head to its ridge regression on the untrained trunk: exact, and better than many steps from zero."""
     device = model.head.weight.device
-    raw = torch.empty(len(table.exchanges), model.head.in_features)
-    for rows in by_length(table.exchanges, 64):
+    raw, own = torch.empty(len(table.exchanges), model.head.in_features), list[int]()
+    for rows, counts in parallel.turns(by_length(table.exchanges, 64)):
         batch = collate([table.exchanges[row] for row in rows], device)
         with autocast(device):
             raw[rows] = look(model.trunk, batch, table.features[rows].to(device)).cpu()
+        own += rows if counts else ()
+    raw = parallel.fill(raw, own)
     model.scale.fit(raw.to(device))
     bias = torch.full((len(raw), 1), BIAS_PRIOR**0.5)
     inputs = torch.cat([bias, model.scale(raw.to(device)).cpu()], 1).double()  # [N, 1 + P]
@@ -229,8 +241,8 @@ def _begin_in_closed_form(model: RewardModel, table: _Table) -> None:
         model.head.weight[head] = beta[1:].float()
 
 
-def _loss(model: RewardModel, table: _Table, lines: Tensor, recipe: RewardRecipe) -> tuple[Tensor, float]:
-    """The three losses on one collate, and the share of thumbs and pairs foretold rightly."""
+def _loss(model: RewardModel, table: _Table, lines: Tensor, recipe: RewardRecipe) -> tuple[Tensor, list[float]]:
+    """The three losses on one collate, and for each thumb and pair whether it was foretold rightly."""
     kinds, first, second = table.kinds[lines], table.first[lines], table.second[lines]
     rows, places = torch.unique(torch.cat([first, second[kinds == 1]]), return_inverse=True)
     device = model.head.weight.device
@@ -258,7 +270,7 @@ def _loss(model: RewardModel, table: _Table, lines: Tensor, recipe: RewardRecipe
         column = (model.heads + table.aspects[lines].to(device)[score])[:, None]
         error = own[score].gather(1, column)[:, 0] - targets[score]
         total = total + recipe.score_weight * model.heads * (error**2 * weights[score].mean(1)).sum()
-    return total / (len(lines) * model.heads), sum(right) / max(len(right), 1)
+    return total / (len(lines) * model.heads), right
 
 
 def _tabulate(model: RewardModel, examples: Examples, recipe: RewardRecipe, generator: torch.Generator) -> _Table:

@@ -1,15 +1,19 @@
 """Replies drawn from a policy in training, by the engine's own scheduler and runner in this process."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from transformers import PreTrainedModel
+from typing_extensions import override
 
-from backtalk.engine.generate import generate
+from backtalk.engine.generate import Completion, generate
 from backtalk.engine.loading import from_state_unchecked
-from backtalk.engine.sampling import Sampling
+from backtalk.engine.sampling import FinishReason, Sampling
 from backtalk.template import Template
+from learner import parallel
 from learner.sequences import Exchange
 
 
@@ -26,27 +30,64 @@ class Rollout:
     ended: bool
 
 
-def draw(
-    model: PreTrainedModel,
-    template: Template,
-    prompts: Sequence[tuple[int, ...]],
-    *,
-    temperature: float,
-    maximum_tokens: int,
-    seed: int,
-) -> list[Rollout]:
-    """One reply to each prompt, in order; the same seed gives the same replies.
+class Draw(ABC):
+    """A way to draw replies from a policy in training."""
 
-    Args:
-        prompts: token ids; a prompt may come several times and gets a fresh reply each time.
+    is_remote = False
+    """Whether another engine draws, whose log-probs have to be held against the trainer's own."""
 
-    Raises:
-        RolloutFailed: the policy's logits are not finite.
-    """
-    runner = from_state_unchecked(
-        model.config, model.state_dict(), device=torch.device(model.device), eos=frozenset(template.ends)
-    )
-    wishes = [
+    @abstractmethod
+    def __call__(
+        self,
+        model: PreTrainedModel,
+        template: Template,
+        prompts: Sequence[tuple[int, ...]],
+        *,
+        temperature: float,
+        maximum_tokens: int,
+        seed: int,
+    ) -> list[Rollout]:
+        """One reply to each prompt, in order; the same seed gives the same replies.
+
+        Args:
+            prompts: token ids; a prompt may come several times and gets a fresh reply each time.
+
+        Raises:
+            RolloutFailed: the policy's logits are not finite.
+        """
+
+
+class DrawHere(Draw):
+    """By the engine's own scheduler and runner in this process; of several processes each draws its share."""
+
+    @override
+    def __call__(
+        self,
+        model: PreTrainedModel,
+        template: Template,
+        prompts: Sequence[tuple[int, ...]],
+        *,
+        temperature: float,
+        maximum_tokens: int,
+        seed: int,
+    ) -> list[Rollout]:
+        """See `Draw`."""
+        runner = from_state_unchecked(
+            model.config, parallel.whole_state(model), device=torch.device(model.device), eos=frozenset(template.ends)
+        )
+        wishes = wishes_for(template, prompts, temperature, maximum_tokens, seed)
+        completions = _all(generate(runner, parallel.share(prompts), parallel.share(wishes)), len(prompts))
+        return rollouts_of(template, prompts, [(one.tokens, one.logprobs, one.finish_reason) for one in completions])
+
+
+draw = DrawHere()
+
+
+def wishes_for(
+    template: Template, prompts: Sequence[tuple[int, ...]], temperature: float, maximum_tokens: int, seed: int
+) -> list[Sampling]:
+    """How each reply is drawn."""
+    return [
         Sampling(
             max_tokens=max(1, min(maximum_tokens, template.context - len(prompt))),
             temperature=temperature,
@@ -54,10 +95,40 @@ def draw(
         )
         for number, prompt in enumerate(prompts)
     ]
+
+
+def rollouts_of(
+    template: Template, prompts: Sequence[tuple[int, ...]], drawn: Sequence[tuple[list[int], list[float], FinishReason]]
+) -> list[Rollout]:
+    """What came of the prompts.
+
+    Raises:
+        RolloutFailed: the policy's logits are not finite.
+    """
     rollouts = []
-    for prompt, completion in zip(prompts, generate(runner, prompts, wishes), strict=True):
-        if completion.finish_reason == "error":
+    for prompt, (tokens, logprobs, reason) in zip(prompts, drawn, strict=True):
+        if reason == "error":
             raise RolloutFailed("the policy's logits became NaN or infinite while drawing replies")
-        exchange = Exchange(prompt, tuple(completion.tokens), template.text(completion.tokens))
-        rollouts.append(Rollout(exchange, tuple(completion.logprobs), completion.finish_reason == "stop"))
+        exchange = Exchange(prompt, tuple(tokens), template.text(tokens))
+        rollouts.append(Rollout(exchange, tuple(logprobs), reason == "stop"))
     return rollouts
+
+
+def _all(own: Sequence[Completion], count: int) -> list[Completion]:
+    """What all processes have drawn, from what this one has of its share of the prompts."""
+    if parallel.size() == 1:
+        return list(own)
+    reasons = get_args(FinishReason)
+    lengths = parallel.gather(torch.tensor([len(one.tokens) for one in own], dtype=torch.int64))
+    ends = parallel.gather(torch.tensor([reasons.index(one.finish_reason) for one in own], dtype=torch.int64))
+    tokens = parallel.gather(torch.tensor([token for one in own for token in one.tokens], dtype=torch.int64))
+    logprobs = parallel.gather(torch.tensor([line for one in own for line in one.logprobs], dtype=torch.float64))
+    found: list[Completion | None] = [None] * count
+    for process in range(parallel.size()):
+        parts = torch.split(tokens[process], lengths[process].tolist())
+        lines = torch.split(logprobs[process], lengths[process].tolist())
+        for place, (part, line) in enumerate(zip(parts, lines, strict=True)):
+            reason: FinishReason = reasons[int(ends[process][place])]
+            number = process + place * parallel.size()  # as `share` has dealt them out
+            found[number] = Completion(part.tolist(), line.tolist(), [], reason)
+    return [one for one in found if one is not None]

@@ -18,6 +18,8 @@ from transformers import AttentionInterface, AttentionMaskInterface, AutoModelFo
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from learner import parallel
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -94,20 +96,31 @@ def logprobs_of(model: PreTrainedModel, hidden: Tensor, batch: Batch, temperatur
 
 def logprobs(model: PreTrainedModel, batch: Batch, temperature: float = 1.0) -> Tensor:
     """Log-probs of the reply tokens under `model`: [B, T], 0 on padding."""
-    return logprobs_of(model, at_replies(states(model.base_model, batch), batch), batch, temperature)
+    return foretell(model, batch, temperature)[0]
+
+
+def foretell(model: PreTrainedModel, batch: Batch, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Log-probs of the reply tokens, [B, T], and the states that foretell them, [B, T, D]."""
+
+    def look() -> tuple[Tensor, Tensor]:
+        hidden = at_replies(states(model.base_model, batch), batch)  # [B, T, D]
+        return logprobs_of(model, hidden, batch, temperature), hidden
+
+    return parallel.through(model, look)
 
 
 @torch.no_grad()
 def all_logprobs(model: PreTrainedModel, exchanges: Sequence[Exchange], temperature: float = 1.0) -> list[Tensor]:
     """Log-probs of each exchange's reply tokens, one float32 tensor [length] each, in the order given."""
     found: list[Tensor] = [torch.empty(0)] * len(exchanges)
-    for rows in by_length(exchanges, 64):
+    batches = by_length(exchanges, 64)
+    for rows, counts in parallel.turns(batches):
         batch = collate([exchanges[row] for row in rows], model.device)
         with autocast(model.device):
             chosen = logprobs(model, batch, temperature)  # [B, T]
-        for place, row in enumerate(rows):
+        for place, row in enumerate(rows if counts else ()):
             found[row] = chosen[place, : len(exchanges[row].reply)].clone()
-    return found
+    return parallel.join_lines(found, [len(e.reply) for e in exchanges], model.device)
 
 
 def pad(lines: Sequence[Tensor], like: Tensor) -> Tensor:

@@ -1,12 +1,15 @@
 """One run from top to bottom: snapshot, reward model, policy, gate, publish.
 
 `python -m learner.train RUN_ID EPOCH` is the child process that the worker starts; `train` does the same in place.
+`torchrun … -m learner.train next` does the oldest queued run on many devices (see `crew`).
 """
 
 import logging
 import os
+import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from uuid import UUID
 
@@ -21,7 +24,7 @@ from backtalk.recipe import Recipe, RecipeError, load_recipe
 from backtalk.settings import Settings, load_settings
 from backtalk.tables import Contested, Json, Run, RunPerson, Sample
 from backtalk.template import Template
-from learner import contested, influence, linear, mixture, reward_model
+from learner import contested, crew, influence, linear, mixture, parallel, remote, reward_model
 from learner.dataset import Snapshot, take_snapshot
 from learner.gate import Rejected
 from learner.influence import Influence
@@ -106,7 +109,7 @@ def learn(
     torch.manual_seed(recipe.seed)
 
     journal.begin("snapshot")
-    with database.read() as session:
+    with crew.same_view(database) as session:
         live_now, parent = policies.live(session), policies.start(session)
         if live_now is None or parent is None:
             raise Rejected("no version is live; start the server once")
@@ -123,7 +126,7 @@ def learn(
     )
     _tell_of(snapshot, parent.number)
     weights.verify(directory, weights.public_key(settings.keys_dir))
-    live = load(directory, pick_device(settings.learner_device))
+    live = parallel.shard(load(directory, parallel.device(pick_device(settings.learner_device))))
     if parent.number != live_now.number:
         report["forgets"] = {"live": live_now.number, "begins_at": parent.number}
     lesson = split(snapshot, live, template, parent.number, recipe, report)
@@ -140,8 +143,9 @@ def learn(
         )
 
     journal.begin("policy")
-    study = Study(lesson, reward, recipe, journal)
-    candidates = climb(study)
+    with remote.drawing(settings, directory) as drawing:
+        study = Study(lesson, reward, recipe, journal, settings.checkpoints_dir / str(run_id), drawing)
+        candidates = climb(study)
 
     journal.begin("gate")
     best = judge(study, candidates, report)
@@ -158,7 +162,9 @@ def learn(
         raise Rejected(best.reason)
 
     journal.begin("publish")
-    candidate = best.candidate.policy
+    candidate = parallel.copied(best.candidate.policy) if parallel.size() > 1 else best.candidate.policy
+    if parallel.rank():
+        return parent.number  # the first process publishes
     return publish(settings, database, run_id, candidate, parent, live_now.number, snapshot, recipe, report, journal)
 
 
@@ -236,22 +242,44 @@ def sample_rows(run_id: UUID, answered: Sequence[Answered]) -> list[Sample]:
 
 def main() -> None:
     """The child process: nobody's child when its parent dies, low in priority, gone when the lease is."""
-    run_id, epoch = UUID(sys.argv[1]), int(sys.argv[2])
     settings = load_settings()
     database = Database(settings.database)
     os.nice(NICE)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    torch.set_num_threads(os.cpu_count() or 1)
-    with database.read() as session:
-        run = session.get(Run, run_id)
-    if run is None or run.epoch != epoch:
-        raise SystemExit(f"run {run_id} is not held under epoch {epoch}")
+    parallel.join()
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // parallel.here()))
+    run = _asked_for(database, sys.argv[1:])
+    if run is None:
+        print("no run waits")
+        return
 
     def leave(reason: str) -> None:
-        print(f"run {run_id}: {reason}", file=sys.stderr, flush=True)
+        print(f"run {run.id}: {reason}", file=sys.stderr, flush=True)
         os._exit(1)
 
-    train(settings, database, run, epoch, leave=leave)
+    if parallel.rank():
+        logging.getLogger().setLevel(logging.WARNING)  # the first one tells
+        follow(settings, database, run)
+    elif train(settings, database, run, run.epoch, leave=leave) == "cancelled" and parallel.size() > 1:
+        leave("cancelled")  # the others wait for this process; torchrun ends them when it has gone
+    parallel.leave()
+
+
+def _asked_for(database: Database, arguments: Sequence[str]) -> Run | None:
+    """The run that the worker has claimed, or the next one; None when there is none."""
+    if list(arguments) == ["next"]:
+        return crew.claim(database, f"{socket.gethostname()}:{os.getpid()}")
+    run_id, epoch = UUID(arguments[0]), int(arguments[1])
+    run = crew.held(database, run_id)
+    if run is None or run.epoch != epoch:
+        raise SystemExit(f"run {run_id} is not held under epoch {epoch}")
+    return run
+
+
+def follow(settings: Settings, database: Database, run: Run) -> None:
+    """Do a run in step with the first process, which writes what comes of it."""
+    with suppress(Rejected, RecipeError, NotFinite, RolloutFailed):
+        learn(settings, database, run.id, load_recipe(run.recipe), crew.Follower(database, run.id, run.epoch), {})
 
 
 if __name__ == "__main__":

@@ -11,8 +11,10 @@ from datetime import timedelta
 from threading import Event
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col, select
 
 from backtalk import lifeline, runs, trouble
+from backtalk.bells import Ears
 from backtalk.database import Database
 from backtalk.settings import Settings
 from backtalk.tables import Run, now
@@ -20,8 +22,16 @@ from backtalk.tables import Run, now
 log = logging.getLogger(__name__)
 
 LOOK_EVERY = 1.0  # seconds between two looks for a run
+RUNG_EVERY = 10.0  # where a bell tells of a queued one
 PATIENCE = 4.5  # seconds a cancelled or stopped training has to leave by itself
 ABANDONED = timedelta(hours=1)  # age at which an unfinished version's workspace is nobody's any more
+
+
+def training(processes: int) -> Sequence[str]:
+    """What starts a training: a process, or torchrun with several."""
+    if processes <= 1:
+        return ("-m", "learner.train")
+    return ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m", "learner.train")
 
 
 class Worker:
@@ -31,26 +41,39 @@ class Worker:
         self,
         settings: Settings,
         database: Database,
-        command: Sequence[str] = ("-m", "learner.train"),
+        command: Sequence[str] | None = None,
     ) -> None:
         self._settings = settings
         self._database = database
-        self._command = tuple(command)
+        self._command = tuple(command or training(settings.learner_processes))
+        self._rung = Event()
+        self._ears = Ears(database, {"run": lambda _: self._rung.set()})
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
 
     def work(self, stop: Event) -> None:
         """Look for runs until told to stop."""
         self.tidy()
-        while not stop.is_set():
-            try:
-                run = self.claim()
-            except SQLAlchemyError:
-                log.exception("the database cannot be asked for runs; trying again")
-                run = None
-            if run is None:
-                stop.wait(LOOK_EVERY)
-            else:
-                self.do(run, stop)
+        self._ears.start()
+        try:
+            while not stop.is_set():
+                self._rung.clear()
+                try:
+                    run = self.claim() if self._settings.learner_processes else None
+                except SQLAlchemyError:
+                    log.exception("the database cannot be asked for runs; trying again")
+                    run = None
+                if run is None:
+                    self._rest(stop)
+                else:
+                    self.do(run, stop)
+        finally:
+            self._ears.stop()
+
+    def _rest(self, stop: Event) -> None:
+        """Until the next look: a bell ends it, and so does the order to stop."""
+        until = time.monotonic() + (RUNG_EVERY if self._ears.is_hearing() else LOOK_EVERY)
+        while not (stop.is_set() or self._rung.is_set()) and time.monotonic() < until:
+            self._rung.wait(0.1)
 
     def claim(self) -> Run | None:
         """The next run, claimed under a new epoch."""
@@ -61,7 +84,10 @@ class Worker:
         """Have a claimed run done by a child, and see to it that it does not stay `running` when the child is gone."""
         log.info("run %s begins (epoch %s)", run.id, run.epoch)
         arguments = (*self._command, str(run.id), str(run.epoch))
-        environment = os.environ | {"BACKTALK_DATA_DIR": str(self._settings.data_dir.resolve())}
+        environment = os.environ | {
+            "BACKTALK_DATA_DIR": str(self._settings.data_dir.resolve()),
+            "PYTHONHASHSEED": "0",  # processes that train together must walk through sets in one order
+        }
         child = subprocess.Popen(lifeline.command(*arguments), stdin=subprocess.DEVNULL, env=environment)
         asked_at: float | None = None
         while (code := child.poll()) is None:
@@ -102,4 +128,9 @@ class Worker:
         """Remove what trainings that were killed left behind in the weights directory."""
         for path in self._settings.weights_dir.glob(".making-*"):
             if now().timestamp() - path.stat().st_mtime > ABANDONED.total_seconds():
+                shutil.rmtree(path, ignore_errors=True)
+        with self._database.read() as session:
+            under_way = set(session.exec(select(Run.id).where(col(Run.state).in_(("queued", "running")))))
+        for path in self._settings.checkpoints_dir.glob("*"):
+            if path.name not in map(str, under_way):
                 shutil.rmtree(path, ignore_errors=True)

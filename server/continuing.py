@@ -58,7 +58,9 @@ def find(session: Session, person_id: UUID, reply_id: UUID) -> Cut:
     )
 
 
-def plan(cut: Cut, version: Version, more: int, person_id: UUID, key: str, digest: str) -> tuple[Plan, str]:
+def plan(
+    cut: Cut, version: Version, more: int, person_id: UUID, key: str, digest: str, server_id: UUID | None = None
+) -> tuple[Plan, str]:
     """The longer reply about to be entered, and the text that it begins with.
 
     Args:
@@ -83,6 +85,7 @@ def plan(cut: Cut, version: Version, more: int, person_id: UUID, key: str, diges
         template_digest=cut.template_digest,
         prompt=cut.prompt,
         engine=cut.engine,
+        server_id=server_id,
     )
     return longer, text
 

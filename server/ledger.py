@@ -17,9 +17,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
+from backtalk import bells
 from backtalk.engine.sampling import Sampling
-from backtalk.tables import Conversation, Delta, Message, Reply, now
+from backtalk.tables import Conversation, Delta, Message, Reply, Server, now
 from backtalk.template import Turn
+from server import presence
 from server.errors import BadRequest, NotFound
 from server.events import EndState, FinishReason, Usage
 from server.log import Log
@@ -61,6 +63,8 @@ class Plan:
     template_digest: str
     prompt: Sequence[int]
     engine: str
+    server_id: UUID | None = None
+    """Who will write it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +311,7 @@ def enter(session: Session, plan: Plan) -> tuple[Entry, bool]:
             engine=plan.engine,
             prompt=pack_tokens(plan.prompt),
             prompt_tokens=len(plan.prompt),
+            server_id=plan.server_id,
         )
     )
     session.flush()
@@ -315,7 +320,11 @@ def enter(session: Session, plan: Plan) -> tuple[Entry, bool]:
 
 def _conversation(session: Session, plan: Plan, at: datetime) -> Conversation:
     if plan.place.conversation_id is not None:
-        return owned_conversation(session, plan.person_id, plan.place.conversation_id)
+        # Another server may add to the same conversation: who counts its messages keeps the others waiting.
+        session.exec(select(Conversation.id).where(Conversation.id == plan.place.conversation_id).with_for_update())
+        conversation = owned_conversation(session, plan.person_id, plan.place.conversation_id)
+        session.refresh(conversation)
+        return conversation
     words = next((turn.content for turn in plan.asked if turn.role == "user"), "")
     conversation = Conversation(person_id=plan.person_id, title=title(words), created_at=at)
     session.add(conversation)
@@ -335,14 +344,22 @@ def title(text: str) -> str:
 # The middle and the end --------------------------------------------------------------------------------------------
 
 
-def record(session: Session, pieces: Sequence[Piece], outcomes: Sequence[Outcome]) -> set[UUID]:
-    """Write what all running replies have made since the last time, and the whole of those that have ended.
+def record(
+    session: Session, pieces: Sequence[Piece], outcomes: Sequence[Outcome], server_id: UUID | None = None
+) -> set[UUID]:
+    """Write what all running replies of a server have made since the last time, and the whole of those that have ended.
 
     Returns:
-        Replies that are no longer there: somebody deleted their conversation.
+        Replies that shall stop: somebody deleted their conversation, or asked another server to stop them.
+
+    Raises:
+        LeaseLost: they are no longer this server's; nothing was written.
     """
+    if server_id is not None:
+        presence.demand(session, server_id)
     concerned = {piece.reply_id for piece in pieces} | {outcome.reply_id for outcome in outcomes}
-    there = set(session.exec(select(Message.id).where(col(Message.id).in_(concerned))))
+    own = select(Reply.id, Reply.stop_wanted).where(col(Reply.id).in_(concerned), Reply.server_id == server_id)
+    there = dict(session.exec(own).all())
     rows = [
         {
             "reply_id": piece.reply_id,
@@ -359,11 +376,13 @@ def record(session: Session, pieces: Sequence[Piece], outcomes: Sequence[Outcome
     for outcome in outcomes:
         if outcome.reply_id in there:
             _fold(session, outcome)
-    return concerned - there
+    if there:
+        bells.ring(session, "reply", *there)
+    return {id for id in concerned if there.get(id, True)}
 
 
 def _insert_or_replace(session: Session, rows: list[dict[str, Any]]) -> None:
-    """Write deltas. One that is there already was stored by a commit that seemed to fail, and was told to nobody."""
+    """Write deltas. One that is there already was stored by a commit that seemed to fail, and is the same."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     insert = dialect.insert(Delta)
     replaced = {name: insert.excluded[name] for name in ("text", "tokens", "logprobs")}
@@ -402,10 +421,10 @@ def count_resumptions(session: Session, reply_id: UUID, resumptions: int) -> Non
 # Afterwards --------------------------------------------------------------------------------------------------------
 
 
-def unfinished(session: Session) -> list[Unfinished]:
-    """Replies that are still running as far as the ledger knows: right after a start, the ones to take up again."""
+def unfinished(session: Session, server_id: UUID | None = None) -> list[Unfinished]:
+    """Replies that this server is writing, as far as the ledger knows."""
     found: list[Unfinished] = []
-    running = select(Message, Reply).join(Reply, col(Reply.id) == col(Message.id)).where(Message.state == "streaming")
+    running = _running().where(Reply.server_id == server_id)
     for message, reply in session.exec(running.order_by(col(Message.created_at))):
         deltas = session.exec(select(Delta).where(Delta.reply_id == message.id).order_by(col(Delta.seq))).all()
         assert message.parent_id is not None
@@ -422,6 +441,48 @@ def unfinished(session: Session) -> list[Unfinished]:
             )
         )
     return found
+
+
+def take_over(session: Session, server_id: UUID) -> int:
+    """Give this server the replies that nobody writes any more, and say how many.
+
+    Of several servers that do so at once, each reply goes to one.
+    """
+    orphans = _running().where(
+        sa.or_(col(Reply.server_id).is_(None), col(Reply.server_id).not_in(select(Server.id))),
+    )
+    taken = 0
+    for _, reply in session.exec(orphans).all():
+        same = sa.update(Reply).where(col(Reply.id) == reply.id, Reply.server_id == reply.server_id)
+        taken += len(session.execute(same.values(server_id=server_id).returning(col(Reply.id))).all())
+    return taken
+
+
+def want_stop(session: Session, person_id: UUID, reply_id: UUID) -> None:
+    """Ask whichever server writes this reply to stop it; it sees so when it writes the next piece down.
+
+    Raises:
+        NotFound: there is no such reply, or it is not this person's.
+    """
+    if owned_reply(session, person_id, reply_id).state == "streaming":
+        session.execute(sa.update(Reply).where(col(Reply.id) == reply_id).values(stop_wanted=True))
+
+
+def _running() -> Any:
+    return select(Message, Reply).join(Reply, col(Reply.id) == col(Message.id)).where(Message.state == "streaming")
+
+
+def rest_of(session: Session, person_id: UUID, reply_id: UUID, after: int) -> tuple[list[str], Log | None]:
+    """What another server has written of a reply: the deltas after so many, or the whole log once it has ended.
+
+    Raises:
+        NotFound: there is no such reply, or it is not this person's.
+    """
+    ended = ended_log(session, person_id, reply_id)
+    if ended is not None:
+        return [], ended
+    later = select(Delta).where(Delta.reply_id == reply_id, Delta.seq > after).order_by(col(Delta.seq))
+    return [delta.text for delta in session.exec(later)], None
 
 
 def ended_log(session: Session, person_id: UUID, reply_id: UUID) -> Log | None:

@@ -11,9 +11,10 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlmodel import Session
 
 from backtalk.database import Database
@@ -22,13 +23,15 @@ from backtalk.engine.errors import EngineBusy, EngineLost, EngineRefused, LoadFa
 from backtalk.template import Turn
 from backtalk.weights import WeightsError
 from backtalk.writer import StorageError, Writer
-from server import continuing, ledger, rendering
+from server import continuing, ledger, presence, rendering
 from server.errors import NotFound, Unavailable
 from server.events import Continue, EndState, FinishReason, Regenerate, SamplingWish, Say, Usage
 from server.ledger import Entry, Outcome, Piece, Place, Plan, Unfinished
 from server.limits import Limits
 from server.log import Log
 from server.metrics import Metrics
+from server.mirror import Mirrors
+from server.presence import LeaseLost
 from server.running import Running
 from server.swapper import Swapper, Version
 
@@ -57,9 +60,13 @@ class Replies:
         swapper: Swapper,
         limits: Limits,
         metrics: Metrics,
+        mirrors: Mirrors,
         on_begun: Callable[[], None] = lambda: None,
         on_done: Callable[[Running], None] = lambda running: None,
     ) -> None:
+        self._id = uuid4()
+        """Of this server, until others take it for dead."""
+        self._mirrors = mirrors
         self._on_begun = on_begun
         self._on_done = on_done
         self._database = database
@@ -153,8 +160,9 @@ class Replies:
                     template_digest=version.template.digest,
                     prompt=prompt,
                     engine=self._engine_name,
+                    server_id=self._id,
                 )
-                entry, is_new = await self._writer.write(lambda session: ledger.enter(session, plan))
+                entry, is_new = await self._enter(lambda session: ledger.enter(session, plan))
             except BaseException as error:
                 self._is_in_doubt = self._is_in_doubt or isinstance(error, StorageError)
                 self._release(person_id, version.number)
@@ -181,8 +189,10 @@ class Replies:
                 self._limits.prompts.use(person_id)
                 version = await self._swapper.hold(cut.version)
                 more = longer.max_tokens or rendering.DEFAULT.max_tokens
-                plan, text = await asyncio.to_thread(continuing.plan, cut, version, more, person_id, longer.key, digest)
-                begun, is_new = await self._writer.write(lambda session: continuing.enter(session, plan, cut, text))
+                plan, text = await asyncio.to_thread(
+                    continuing.plan, cut, version, more, person_id, longer.key, digest, self._id
+                )
+                begun, is_new = await self._enter(lambda session: continuing.enter(session, plan, cut, text))
             except (WeightsError, LoadFailed) as error:
                 self._release(person_id, cut.version)
                 raise Unavailable(f"version {cut.version}, which wrote the reply, cannot be loaded: {error}") from error
@@ -194,6 +204,13 @@ class Replies:
             else:
                 self._release(person_id, cut.version)
             return begun.entry
+
+    async def _enter(self, change: Callable[[Session], T]) -> T:
+        """Enter a reply. Of two servers that enter one request at once, the later one finds what the other wrote."""
+        try:
+            return await self._writer.write(change)
+        except IntegrityError:
+            return await self._writer.write(change)
 
     def _version(self, person_id: UUID) -> Version:
         if not self._engine.is_connected:
@@ -231,16 +248,12 @@ class Replies:
         Raises:
             NotFound: there is no such reply, or it is not this person's.
         """
-        for _ in range(2):  # it may end, or be taken up again, while we read
-            running = self._running.get(reply_id)
-            if running is not None:
-                if running.person_id != person_id:
-                    raise NotFound(f"there is no reply {reply_id}")
-                return running.log
-            ended = await self._read(lambda session: ledger.ended_log(session, person_id, reply_id))
-            if ended is not None:
-                return ended
-        raise Unavailable("the reply is about to be taken up again; try again in a moment", retry_after=1)
+        running = self._running.get(reply_id)
+        if running is None:
+            return await self._mirrors.log(person_id, reply_id)
+        if running.person_id != person_id:
+            raise NotFound(f"there is no reply {reply_id}")
+        return running.log
 
     # Ending ----------------------------------------------------------------------------------------------------------
 
@@ -252,7 +265,7 @@ class Replies:
         """
         running = self._running.get(reply_id)
         if running is None:
-            await self._read(lambda session: ledger.owned_reply(session, person_id, reply_id))
+            await self._writer.write(lambda session: ledger.want_stop(session, person_id, reply_id))
         elif running.person_id != person_id:
             raise NotFound(f"there is no reply {reply_id}")
         else:
@@ -267,9 +280,46 @@ class Replies:
     # Running ---------------------------------------------------------------------------------------------------------
 
     async def resume(self) -> None:
-        """Take up the replies that the last server of this database left in the middle."""
-        for left in (await self._orphans()).values():
-            self._take_up(left)
+        """Say that this server is here, and take up the replies that nobody writes any more."""
+        await self._writer.write(lambda session: presence.enrol(session, self._id))
+        await self._inherit()
+
+    async def stay(self) -> None:
+        """Keep this server's lease, and take up what other servers leave. Runs for ever."""
+        while True:
+            await asyncio.sleep(presence.RENEW_SECONDS)
+            try:
+                await self._writer.write(lambda session: presence.renew(session, self._id))
+                await self._inherit()
+            except LeaseLost as lost:
+                await self._give_up(lost)
+            except (StorageError, SQLAlchemyError):
+                log.warning("the lease of this server could not be renewed; trying again")
+
+    async def _inherit(self) -> None:
+        """Take up the replies of servers that are no more."""
+
+        def inherit(session: Session) -> int:
+            presence.bury(session, presence.is_alive)
+            return ledger.take_over(session, self._id)
+
+        if await self._writer.write(inherit):
+            for left in (await self._orphans()).values():
+                self._take_up(left)
+
+    async def _give_up(self, lost: LeaseLost) -> None:
+        """Others have taken this server for dead: leave them its replies, tell what they write, and begin anew."""
+        if lost.id != self._id:
+            return  # the lease before this one; that was seen to already
+        log.error("%s", lost)
+        left = list(self._running.values())
+        self._id = uuid4()
+        for running in left:
+            if running.task is not None:
+                running.task.cancel()
+            self._forget(running)
+            self._mirrors.keep_up(running.person_id, running.log)
+        await self._writer.write(lambda session: presence.enrol(session, self._id))
 
     async def _settle_doubts(self) -> None:
         """After commits that failed: take up replies that were stored although nobody was told so."""
@@ -281,9 +331,9 @@ class Replies:
                 self._take_up(second[reply_id])
 
     async def _orphans(self) -> dict[UUID, Unfinished]:
-        """Replies that the ledger calls running and nobody here runs."""
-        before = set(self._running)
-        left = await self._read(ledger.unfinished)
+        """Replies that the ledger calls this server's, and that it does not write."""
+        before, id = set(self._running), self._id
+        left = await self._read(lambda session: ledger.unfinished(session, id))
         return {one.entry.reply_id: one for one in left if one.entry.reply_id not in before | self._running.keys()}
 
     def _take_up(self, left: Unfinished) -> None:
@@ -372,6 +422,8 @@ class Replies:
             changed, self._changed = self._changed, set()
             try:
                 await self._round(changed)
+            except LeaseLost as lost:
+                await self._give_up(lost)
             except StorageError:
                 # Nothing was told and nothing is lost: it is all still here, and goes with the next round.
                 self._changed |= changed
@@ -388,6 +440,8 @@ class Replies:
             await self._round({running})
         except StorageError:
             self._note(running)
+        except LeaseLost as lost:
+            await self._give_up(lost)
         except Exception:
             log.exception("reply %s cannot be written down; it is dropped", running.id)
             running.stop()
@@ -396,32 +450,42 @@ class Replies:
     async def _round(self, changed: set[Running]) -> None:
         pieces: list[Piece] = []
         outcomes: list[Outcome] = []
-        news: list[tuple[Running, str, int, FinishReason | None]] = []
+        news: list[tuple[Running, list[str], int, FinishReason | None]] = []
         for running in changed:
             if running.id not in self._running or not (running.fresh or running.finish_reason):
                 continue
-            text, count, reason = running.fresh, len(running.tokens), running.finish_reason
-            news.append((running, text, count, reason))
+            texts, count, reason = running.parts(), len(running.tokens), running.finish_reason
             if reason is not None:
-                texts = [*running.log.texts, text] if text else running.log.texts
-                outcomes.append(Outcome(running.id, texts, running.tokens, running.logprobs, STATES[reason], reason))
+                whole = [*running.log.texts, *texts]
+                outcomes.append(Outcome(running.id, whole, running.tokens, running.logprobs, STATES[reason], reason))
             else:
-                seq, since = len(running.log.texts) + 1, running.stored
-                pieces.append(Piece(running.id, seq, text, running.tokens[since:], running.logprobs[since:]))
+                count = running.offered[1] if running.offered is not None else count
+                texts, seq, part = texts[:1], len(running.log.texts) + 1, slice(running.stored, count)
+                pieces.append(Piece(running.id, seq, texts[0], running.tokens[part], running.logprobs[part]))
+            news.append((running, texts, count, reason))
         if not news:
             return
-        began = time.monotonic()
-        gone = await self._writer.write(lambda session: ledger.record(session, pieces, outcomes))
+        began, id = time.monotonic(), self._id
+        try:
+            stopped = await self._writer.write(lambda session: ledger.record(session, pieces, outcomes, id))
+        except StorageError:
+            for running, texts, count, reason in news:
+                if reason is None:
+                    running.offered = len(texts[0]), count
+            raise
         self._metrics.commits.observe(time.monotonic() - began)
-        for running, text, count, reason in news:
-            running.fresh = running.fresh[len(text) :]
-            running.stored = count
-            if text:
+        for running, texts, count, reason in news:
+            running.fresh = running.fresh[sum(map(len, texts)) :]
+            running.stored, running.offered = count, None
+            for text in texts:
                 running.log.add(text)
+            if texts:
                 self._count_progress(running)
+            if running.fresh:
+                self._note(running)  # it came while the same piece was offered again
             if reason is not None:
                 self._end(running, reason)
-            elif running.id in gone:
+            elif running.id in stopped:
                 running.stop()
 
     def _count_progress(self, running: Running) -> None:
@@ -463,11 +527,14 @@ class Replies:
         await self._idle.wait()
 
     async def close(self) -> None:
-        """Leave the replies under way to the next server; what was told of them is durable."""
+        """Leave the replies under way to the other servers, or to the next; what was told of them is durable."""
         tasks = [running.task for running in self._running.values() if running.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, *self._tasks, return_exceptions=True)
+        await self._mirrors.close()
+        with contextlib.suppress(StorageError):
+            await self._writer.write(lambda session: presence.leave(session, self._id))
 
     async def _whole(self, work: Coroutine[Any, Any, T]) -> T:
         """Do it to its end even if whoever asked goes away: half a beginning would be a reply that nobody runs."""

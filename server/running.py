@@ -28,6 +28,8 @@ class Running:
     """How many of `tokens` are durable."""
     fresh: str = ""
     """Text that is not yet durable. Tokens without text (half a character) wait for the next that has some."""
+    offered: tuple[int, int] | None = None
+    """Characters of `fresh` and tokens in a commit that failed but may have been made: the next offers the same."""
     resumptions: int = 0
     finish_reason: FinishReason | None = None
     generation: Generation | None = None
@@ -47,6 +49,11 @@ class Running:
         self.tokens += chunk.tokens
         self.logprobs += chunk.logprobs
         self.finish_reason = chunk.finish_reason
+
+    def parts(self) -> list[str]:
+        """What is not durable, as deltas: one that may have been stored already comes as it was offered."""
+        cut = self.offered[0] if self.offered is not None else 0
+        return [text for text in (self.fresh[:cut], self.fresh[cut:]) if text]
 
     def stop(self) -> None:
         """End it within a step."""

@@ -11,6 +11,7 @@ from fastapi.requests import HTTPConnection
 from sqlmodel import Session
 
 from backtalk import policies
+from backtalk.bells import Ears
 from backtalk.database import Database
 from backtalk.engine.client import Engine
 from backtalk.engine.opening import open_engine
@@ -68,6 +69,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     It does not wait for the engine: people can read, rate and sign in without one.
     """
     from server.access import Identities
+    from server.mirror import Mirrors
     from server.replies import Replies
     from server.sockets import Sockets
     from server.swapper import Swapper
@@ -87,8 +89,17 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         on_next=metrics.next_token.observe,
     )
     metrics.watch(engine)
-    swapper = Swapper(settings, engine, database, writer, metrics, sockets.tell_all)
+    events = asyncio.get_running_loop()
+    ears = Ears(
+        database,
+        {
+            "policy": lambda _: in_the_loop(events, lambda: swapper.wake()),
+            "reply": lambda ids: in_the_loop(events, lambda: mirrors.hear(ids)),
+        },
+    )
+    swapper = Swapper(settings, engine, database, writer, metrics, sockets.tell_all, ears.is_hearing)
     limits = Limits()
+    mirrors = Mirrors(database, ears.is_hearing)
     replies = Replies(
         database,
         writer,
@@ -96,6 +107,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         swapper,
         limits,
         metrics,
+        mirrors,
         on_begun=lambda: titles.make_way(),
         on_done=lambda running: titles.consider(running),
     )
@@ -113,6 +125,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         replies=replies,
     )
     await replies.resume()
+    ears.start()
     loops = [
         asyncio.create_task(loop, name=name)
         for name, loop in {
@@ -121,6 +134,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
             "watching the canary": Watch(database, writer, swapper.wake).follow(),
             "telling of what happened": Webhook(settings, database, writer).follow(),
             "writing replies down": replies.write_down(),
+            "keeping the lease": replies.stay(),
             "watching sockets": sockets.watch(service),
             "giving titles": titles.follow(),
         }.items()
@@ -131,12 +145,19 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(replies.finished(), FAREWELL_SECONDS)
         await replies.close()
+        await asyncio.to_thread(ears.stop)
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
         await engine.close()
         await asyncio.to_thread(writer.close)
         database.close()
+
+
+def in_the_loop(loop: asyncio.AbstractEventLoop, hear: Callable[[], None]) -> None:
+    """Have the loop hear what a thread has heard; one that has ended needs to hear nothing."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(hear)
 
 
 def _lay_ground(settings: Settings) -> Database:

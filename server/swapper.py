@@ -28,6 +28,8 @@ from server.metrics import Metrics
 from server.pace import times_slower
 
 POLL_SECONDS = 0.5
+RUNG_SECONDS = 5.0
+"""Between two looks where a bell tells of a moved pointer."""
 TRY_AGAIN_SECONDS = 30.0
 """A version that could not be loaded is tried again after this time: a disk may have been full."""
 
@@ -62,7 +64,12 @@ class Swapper:
         writer: Writer,
         metrics: Metrics,
         tell_all: Callable[[Notice], None],
+        hears: Callable[[], bool] = lambda: False,
     ) -> None:
+        """
+        Args:
+            hears: whether a bell rings for a moved pointer at the moment (see `bells`), and `wake` is called then.
+        """
         self.current: Version | None = None
         """What new replies use."""
         self.problem: str | None = None
@@ -73,6 +80,7 @@ class Swapper:
         self._metrics = metrics
         self._database = database
         self._tell_all = tell_all
+        self._hears = hears
         self._tried: tuple[Canary, Version] | None = None
         """The canary, once the engine holds it."""
         self._resident: dict[int, Version] = {}
@@ -165,7 +173,7 @@ class Swapper:
             except Exception:
                 log.exception("the swapper stumbled; it looks again in a moment")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                await asyncio.wait_for(self._wake.wait(), RUNG_SECONDS if self._hears() else POLL_SECONDS)
 
     async def look(self) -> None:
         """Look at the pointer once, and do what it takes."""

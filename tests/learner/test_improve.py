@@ -236,7 +236,7 @@ def test_whitening_is_over_the_whole_iteration_not_each_minibatch(policy: PreTra
     for answer, gain in (("ab", 1.0), ("cab dad", 5.0)):
         batch = collate([exchange(template, "go", answer)])
         gains = torch.full_like(batch.mask, gain)
-        parts.append(Minibatch([0], batch, batch.mask, batch.mask, batch.mask, gains, gains))
+        parts.append(Minibatch([0], True, batch, batch.mask, batch.mask, batch.mask, gains, gains))
     _whiten_together(parts)
     row, mask = _flat(parts, "gains"), _mask(parts)
     assert_close((row * mask).sum() / mask.sum(), torch.tensor(0.0), atol=1e-6, rtol=0)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
+from threading import Event
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from learner.record import Progress, RunJournal
 from learner.reward_model import RewardModel
 from learner.rollouts import draw
 from learner.sequences import load
+from learner.worker import Worker
 from tests.learner.planted import WORDS, exclaims
 from tests.learner.town import Town, live_number
 
@@ -72,8 +74,8 @@ Settle = Callable[..., House]
 def settle(speaking_directory: Path, tmp_path: Path) -> Iterator[Settle]:
     made: list[Database] = []
 
-    def build(likes: Callable[[str], bool] = exclaims, people: int = PEOPLE, each: int = EACH) -> House:
-        settings = Settings(data_dir=tmp_path / "data", model=str(speaking_directory), learner_device="cpu")
+    def build(likes: Callable[[str], bool] = exclaims, people: int = PEOPLE, each: int = EACH, **more: Any) -> House:
+        settings = Settings(data_dir=tmp_path / "data", model=str(speaking_directory), learner_device="cpu", **more)
         settings.prepare()
         database = Database(settings.database)
         made.append(database)
@@ -124,6 +126,29 @@ def satisfaction(house: House, number: int) -> float:
 
 
 # What goes live -------------------------------------------------------------------------------------------------------
+
+
+def test_two_processes_do_a_run_together_and_one_of_them_writes(
+    settle: Settle, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKTALK_DATABASE_URL", database.url)
+    house = settle(database_url=database.url, learner_processes=2)
+    with house.database.write() as session:
+        runs.queue(session, SMALL)
+    worker = Worker(house.settings, house.database)
+    claimed = worker.claim()
+    assert claimed is not None
+    worker.do(claimed, Event())
+    with house.database.read() as session:
+        run = session.get_one(Run, claimed.id)
+        steps = session.exec(select(Metric.step).where(Metric.run_id == run.id).order_by(col(Metric.step))).all()
+        assert run.state == "promoted" and run.epoch == 1, run.error
+        assert len(steps) == len(set(steps)) > 20, "each step is written once"
+        assert len(session.exec(select(RunItem)).all()) == run.counts["opinions"]
+    assert (
+        house.versions() == sorted([one for one in house.versions() if one[0] in "01"]) and len(house.versions()) == 2
+    )
+    assert satisfaction(house, 1) > satisfaction(house, 0) + 0.1
 
 
 @pytest.fixture

@@ -23,11 +23,14 @@ def count_tokens(text: str) -> int:
     return len(_tokenizer().encode(text, add_special_tokens=False).ids)
 
 
-def write_model(directory: Path, script: str, *, ends: bool = False, context: int = 8192) -> None:
+def write_model(
+    directory: Path, script: str, *, ends: bool = False, context: int = 8192, height: float = HEIGHT
+) -> None:
     """Make a model that repeats `script` for ever, or says it once and ends.
 
     Args:
         script: its tokens must differ from one another.
+        height: of its mind; with a small one it often says something else.
     """
     files = Path(starter.FILES)
     directory.mkdir(parents=True, exist_ok=True)
@@ -61,11 +64,11 @@ def write_model(directory: Path, script: str, *, ends: bool = False, context: in
     embedding = np.zeros((vocabulary, width), np.float32)
     embedding[:, width - 1] = 1  # wherever one comes from
     output = np.zeros((vocabulary, width), np.float32)
-    output[path[0], width - 1] = HEIGHT
+    output[path[0], width - 1] = height
     for place, (token, following) in enumerate(zip(tokens, path[1:], strict=True)):
         embedding[token] = 0
         embedding[token, place] = 1
-        output[following, place] = HEIGHT
+        output[following, place] = height
     layer = "model.layers.0"
     zeros = {f"{layer}.self_attn.{name}_proj.weight": (width, width) for name in "qkvo"}
     zeros |= {f"{layer}.mlp.{name}_proj.weight": (16, width) for name in ("gate", "up")}

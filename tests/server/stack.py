@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 import json
 import os
 import select
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,10 +100,12 @@ class Chat:
 class Stack:
     """Engine and server on one data directory. Whoever makes it closes it."""
 
-    def __init__(self, model: Path | str = "starter", **environment: str) -> None:
+    def __init__(self, model: Path | str = "starter", *, database_url: str | None = None, **environment: str) -> None:
         self.data_dir = Path(tempfile.mkdtemp(prefix="backtalk-"))
         self.environment = {"BACKTALK_MODEL": str(model), "BACKTALK_DEVICE": "cpu", **environment}
-        self.settings = Settings(data_dir=self.data_dir, model=str(model))
+        if database_url is not None:
+            self.environment["BACKTALK_DATABASE_URL"] = database_url
+        self.settings = Settings(data_dir=self.data_dir, model=str(model), database_url=database_url)
         self.settings.prepare()
         self.database = Database(self.settings.database)
         self.database.migrate()
@@ -115,6 +118,18 @@ class Stack:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @contextlib.contextmanager
+    def another_server(self) -> Iterator["Stack"]:
+        """A second server on the same database and the same engine, seen as a stack of its own while the block runs."""
+        other = copy.copy(self)
+        other.server, other.engine, other.port = None, None, 0
+        try:
+            other.start_server()
+            other.until_ready()
+            yield other
+        finally:
+            other.kill_server()
 
     # Processes
 

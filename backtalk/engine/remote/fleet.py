@@ -54,6 +54,7 @@ class Fleet(Engine):
         self._arranging = asyncio.Lock()
         self._connected = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._settling: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
         self._tokens = 0
 
@@ -327,10 +328,16 @@ class Fleet(Engine):
         self._preferred = number
         self._settle_later()
 
+    async def settled(self) -> None:
+        """Wait until the preferred version is wherever it can be now."""
+        while self._settling:
+            await asyncio.gather(*self._settling)
+
     def _settle_later(self) -> None:
         task = asyncio.create_task(self._settle(), name="arranging engines")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        for tasks in (self._tasks, self._settling):
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
 
     async def _settle(self) -> None:
         """Where a replica holds one version: give the preferred one all replicas but those that others need."""

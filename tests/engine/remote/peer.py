@@ -8,6 +8,7 @@ draws, and under which log-probs, comes from the weights that it was given, whic
 
 import asyncio
 import json
+import struct
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -17,10 +18,26 @@ import numpy as np
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 Json = dict[str, Any]
+
+
+def load(file: Path) -> dict[str, "np.ndarray[Any, Any]"]:
+    """Tensors in float32. numpy knows no bfloat16: those are the upper halves of float32s."""
+    content = file.read_bytes()
+    length = struct.unpack("<Q", content[:8])[0]
+    found = {}
+    for name, entry in json.loads(content[8 : 8 + length]).items():
+        if name == "__metadata__":
+            continue
+        start, end = (8 + length + offset for offset in entry["data_offsets"])
+        if entry["dtype"] == "BF16":
+            wide = np.frombuffer(content[start:end], "<u2").astype("<u4") << 16
+            found[name] = wide.view("<f4").reshape(entry["shape"])
+        else:
+            found[name] = np.frombuffer(content[start:end], "<f4").reshape(entry["shape"])
+    return found
 
 
 class Model:
@@ -30,14 +47,15 @@ class Model:
         self.name = directory.name
         self.path = str(directory)
         self.tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
-        tensors = load_file(directory / "model.safetensors")
+        tensors = load(directory / "model.safetensors")
         self._embedding, self._output = tensors["model.embed_tokens.weight"], tensors["lm_head.weight"]
+        self._norm = tensors["model.norm.weight"]
         self.end = json.loads((directory / "config.json").read_text())["eos_token_id"]
 
     def logprobs(self, last: int) -> "np.ndarray[Any, Any]":
         """Of every token after this one, at temperature 1."""
         hidden = self._embedding[last]
-        logits = (self._output @ (hidden / np.sqrt(np.mean(hidden**2) + 1e-6))).astype(np.float64)
+        logits = (self._output @ (self._norm * hidden / np.sqrt(np.mean(hidden**2) + 1e-6))).astype(np.float64)
         shifted = logits - logits.max()
         found: np.ndarray[Any, Any] = shifted - np.log(np.exp(shifted).sum())
         return found
@@ -83,7 +101,7 @@ class Peer:
                     raise ConnectionError
                 last, logprob, raw = model.draw(last, temperature, chance)
                 reason = "stop" if last == model.end else "length" if count == room else None
-                yield last, raw if self.faults.get("raw") else logprob, reason
+                yield last, (raw if self.faults.get("raw") else logprob) - self.faults.get("skew", 0.0), reason
                 if reason:
                     return
                 await asyncio.sleep(self.faults.get("pace", 0))

@@ -1,0 +1,86 @@
+"""The servers of one database: each holds a lease, and the replies it writes are its own for as long as that stands.
+
+What proves that a server still has its replies is its row (`tables.Server`), looked at in the very transaction that
+writes: whoever takes them over removes that row first. Plain functions on a session.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from backtalk.tables import Server, now
+
+LEASE = timedelta(seconds=15)
+RENEW_SECONDS = 3.0
+
+
+class LeaseLost(RuntimeError):
+    """Another server has taken this one for dead and its replies over: write nothing more of them."""
+
+    def __init__(self, id: UUID) -> None:
+        super().__init__(f"server {id} no longer holds its lease; another one has taken its replies up")
+        self.id = id
+
+
+def enrol(session: Session, id: UUID) -> None:
+    """Say that this server is here."""
+    session.add(Server(id=id, host=socket.gethostname(), pid=os.getpid(), lease_until=now() + LEASE))
+
+
+def renew(session: Session, id: UUID) -> None:
+    """Go on being here.
+
+    Raises:
+        LeaseLost: for the others this server has gone.
+    """
+    kept = sa.update(Server).where(col(Server.id) == id).values(lease_until=now() + LEASE).returning(col(Server.id))
+    if session.execute(kept).scalar() is None:
+        raise LeaseLost(id)
+
+
+def demand(session: Session, id: UUID) -> None:
+    """Make sure that nobody takes this server's replies over until the transaction ends.
+
+    Raises:
+        LeaseLost: somebody has done so already.
+    """
+    held = select(Server.id).where(Server.id == id).with_for_update(read=True)
+    if session.exec(held).first() is None:
+        raise LeaseLost(id)
+
+
+def leave(session: Session, id: UUID) -> None:
+    """Say that this server goes: the others need not wait for its lease to end."""
+    session.execute(sa.delete(Server).where(col(Server.id) == id))
+
+
+def bury(session: Session, is_alive: Callable[[int], bool]) -> None:
+    """Remove the rows of servers that are no more: their lease has run out, or their process on this host is gone.
+
+    Args:
+        is_alive: whether a process of this host is there.
+    """
+    moment, host = now(), socket.gethostname()
+    for server in session.exec(select(Server)).all():
+        is_gone = server.host == host and server.pid != os.getpid() and not is_alive(server.pid)
+        if is_gone or server.lease_until < moment:
+            # Once more in the statement: it may have renewed its lease while we looked.
+            same = sa.delete(Server).where(col(Server.id) == server.id)
+            session.execute(same if is_gone else same.where(col(Server.lease_until) < moment))
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process here."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
