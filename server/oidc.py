@@ -197,8 +197,8 @@ async def _exchange(request: Request, settings: Settings, code: str, kept: dict[
     token = jwt.decode(answer.json()["id_token"], KeySet.import_key_set(keys.json()), algorithms=ALGORITHMS)
     registry = jwt.JWTClaimsRegistry(
         leeway=LEEWAY_SECONDS,
-        iss={"essential": True, "value": settings.oidc_issuer},
-        aud={"essential": True, "value": settings.oidc_client_id},
+        iss={"essential": True, "value": str(settings.oidc_issuer)},
+        aud={"essential": True, "value": str(settings.oidc_client_id)},
         sub={"essential": True},
         exp={"essential": True},
         iat={"essential": True},

@@ -14,7 +14,11 @@ PICTURES, EVERYTHING = os.environ.get("PICTURES"), os.environ.get("LOOKS")
 DOCUMENTED = {
     ("opinion", "light", "en", "desktop"): "chat.png",
     ("markdown", "dark", "zh", "phone"): "chat-phone.png",
+    ("empty", "light", "en", "desktop"): "empty.png",
+    ("rewrite", "light", "en", "desktop"): "rewrite.png",
+    ("opinion", "dark", "zh", "phone"): "opinion-phone.png",
     ("compare", "light", "en", "desktop"): "compare.png",
+    ("welcome-2", "light", "en", "desktop"): "welcome.png",
     ("console", "light", "en", "desktop"): "console.png",
     ("console-versions", "light", "en", "desktop"): "versions.png",
     ("operate-overview", "light", "en", "desktop"): "operate-overview.png",

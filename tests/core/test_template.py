@@ -100,7 +100,12 @@ def test_a_long_talk_is_rendered_few_times(template: Template, monkeypatch: pyte
     turns = [Turn("user" if n % 2 == 0 else "assistant", f"turn {n}") for n in range(1001)]
     rendered: list[int] = []
     render = template.render
-    monkeypatch.setattr(template, "render", lambda given: rendered.append(len(given)) or render(given))
+
+    def count(given: list[Turn]) -> list[int]:
+        rendered.append(len(given))
+        return render(given)
+
+    monkeypatch.setattr(template, "render", count)
     template.fit(turns, room=20)
     assert len(rendered) <= 12
 
