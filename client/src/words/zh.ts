@@ -133,7 +133,7 @@ export const zh: Words = {
   },
   notice: {
     newVersion: '第 {{version}} 版已上线，新的回复由它生成。',
-    learned_one: '第 {{version}} 版已上线：它向 一 条意见学习过。',
+    learned_one: '第 {{version}} 版已上线：它向一条意见学习过。',
     learned_other: '第 {{version}} 版已上线：它向 {{count}} 条意见学习过。',
     yours_one: '其中有您的一条。',
     yours_other: '其中有您的 {{count}} 条。',
