@@ -65,7 +65,8 @@ def grow_old(settings: Settings, replies: int = REPLIES, opinions: int = OPINION
     for pragma in ("journal_mode = OFF", "synchronous = OFF", "foreign_keys = OFF", "temp_store = MEMORY"):
         connection.execute(f"PRAGMA {pragma}")
     connection.execute(f"PRAGMA cache_size = -{CACHE}")
-    indexes = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL").fetchall()
+    ours = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+    indexes = connection.execute(ours).fetchall()
     emptied = "".join(f"DROP INDEX {name}; " for name, _ in indexes)
     built = "".join(f"{sql}; " for _, sql in indexes)
     connection.executescript(f"BEGIN; {emptied} {past} {built} COMMIT; PRAGMA journal_mode = WAL;")
