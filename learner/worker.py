@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 LOOK_EVERY = 1.0  # seconds between two looks for a run
 RUNG_EVERY = 10.0  # where a bell tells of a queued one
 PATIENCE = 4.5  # seconds a cancelled or stopped training has to leave by itself
+STARTING = 120.0  # seconds in which a training gets to renew its lease by itself
+HOLD_EVERY = 5.0  # seconds between two renewals until then
 ABANDONED = timedelta(hours=1)  # age at which an unfinished version's workspace is nobody's any more
 
 
@@ -90,6 +92,7 @@ class Worker:
         }
         child = subprocess.Popen(lifeline.command(*arguments), stdin=subprocess.DEVNULL, env=environment)
         asked_at: float | None = None
+        began_at = held_at = time.monotonic()
         while (code := child.poll()) is None:
             if asked_at is None and (stop.is_set() or self._is_cancelled(run)):
                 asked_at = time.monotonic()
@@ -97,10 +100,21 @@ class Worker:
                     child.terminate()
             if asked_at is not None and time.monotonic() - asked_at > PATIENCE:
                 child.kill()
+            if time.monotonic() - began_at < STARTING and time.monotonic() - held_at > HOLD_EVERY:
+                self._hold(run)
+                held_at = time.monotonic()
             stop.wait(0.2) if not stop.is_set() else time.sleep(0.2)
         if stop.is_set() and code != 0:
             return  # the run stays `running`; when its lease is over, the next learner starts it afresh
         self._bury(run, code)
+
+    def _hold(self, run: Run) -> None:
+        """Keep the lease for a training that is only starting: on a busy machine that takes longer than the lease."""
+        try:
+            with self._database.write() as session:
+                runs.renew(session, run.id, run.epoch)
+        except (runs.LeaseLost, SQLAlchemyError):
+            pass  # the training finds out by itself
 
     def _bury(self, run: Run, code: int) -> None:
         """End a run whose process left without doing so."""

@@ -7,7 +7,7 @@ writes: whoever takes them over removes that row first. Plain functions on a ses
 import os
 import socket
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -29,7 +29,7 @@ class LeaseLost(RuntimeError):
 
 def enrol(session: Session, id: UUID) -> None:
     """Say that this server is here."""
-    session.add(Server(id=id, host=socket.gethostname(), pid=os.getpid(), lease_until=now() + LEASE))
+    session.add(Server(id=id, host=socket.gethostname(), pid=os.getpid(), lease_until=_moment(session) + LEASE))
 
 
 def renew(session: Session, id: UUID) -> None:
@@ -38,8 +38,8 @@ def renew(session: Session, id: UUID) -> None:
     Raises:
         LeaseLost: for the others this server has gone.
     """
-    kept = sa.update(Server).where(col(Server.id) == id).values(lease_until=now() + LEASE).returning(col(Server.id))
-    if session.execute(kept).scalar() is None:
+    kept = sa.update(Server).where(col(Server.id) == id).values(lease_until=_moment(session) + LEASE)
+    if session.execute(kept.returning(col(Server.id))).scalar() is None:
         raise LeaseLost(id)
 
 
@@ -59,19 +59,28 @@ def leave(session: Session, id: UUID) -> None:
     session.execute(sa.delete(Server).where(col(Server.id) == id))
 
 
-def bury(session: Session, is_alive: Callable[[int], bool]) -> None:
-    """Remove the rows of servers that are no more: their lease has run out, or their process on this host is gone.
+def bury(session: Session, id: UUID, is_alive: Callable[[int], bool]) -> None:
+    """Remove the rows of other servers that are no more: their lease has run out, or their process here is gone.
 
     Args:
+        id: of this server.
         is_alive: whether a process of this host is there.
     """
-    moment, host = now(), socket.gethostname()
-    for server in session.exec(select(Server)).all():
+    moment, host = _moment(session), socket.gethostname()
+    for server in session.exec(select(Server).where(Server.id != id)).all():
         is_gone = server.host == host and server.pid != os.getpid() and not is_alive(server.pid)
         if is_gone or server.lease_until < moment:
             # Once more in the statement: it may have renewed its lease while we looked.
             same = sa.delete(Server).where(col(Server.id) == server.id)
             session.execute(same if is_gone else same.where(col(Server.lease_until) < moment))
+
+
+def _moment(session: Session) -> datetime:
+    """Now, by the clock that all servers share: they may disagree, and must not take each other for dead over it."""
+    if session.get_bind().dialect.name != "postgresql":
+        return now()
+    moment: datetime = session.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+    return moment
 
 
 def is_alive(pid: int) -> bool:
@@ -83,4 +92,3 @@ def is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-

@@ -66,6 +66,7 @@ class Replies:
     ) -> None:
         self._id = uuid4()
         """Of this server, until others take it for dead."""
+        self._has_left = False
         self._mirrors = mirrors
         self._on_begun = on_begun
         self._on_done = on_done
@@ -300,7 +301,7 @@ class Replies:
         """Take up the replies of servers that are no more."""
 
         def inherit(session: Session) -> int:
-            presence.bury(session, presence.is_alive)
+            presence.bury(session, self._id, presence.is_alive)
             return ledger.take_over(session, self._id)
 
         if await self._writer.write(inherit):
@@ -309,8 +310,8 @@ class Replies:
 
     async def _give_up(self, lost: LeaseLost) -> None:
         """Others have taken this server for dead: leave them its replies, tell what they write, and begin anew."""
-        if lost.id != self._id:
-            return  # the lease before this one; that was seen to already
+        if lost.id != self._id or self._has_left:
+            return  # the lease before this one, which was seen to already; or the server ends
         log.error("%s", lost)
         left = list(self._running.values())
         self._id = uuid4()
@@ -533,6 +534,7 @@ class Replies:
             task.cancel()
         await asyncio.gather(*tasks, *self._tasks, return_exceptions=True)
         await self._mirrors.close()
+        self._has_left = True
         with contextlib.suppress(StorageError):
             await self._writer.write(lambda session: presence.leave(session, self._id))
 
