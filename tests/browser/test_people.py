@@ -141,3 +141,15 @@ def test_an_invitation_leads_to_an_account_once(visit: Visit, backtalk: Backtalk
         form.locator("input[type=password]").fill(PASSWORD)
         form.get_by_role("button", name="Sign up", exact=True).click()
         expect(form.get_by_role("alert")).to_contain_text("was used already")
+
+
+def test_where_there_is_a_provider_one_may_sign_in_there_and_hears_what_went_wrong(
+    visit: Visit, backtalk: Backtalk
+) -> None:
+    nowhere = {"BACKTALK_OIDC_ISSUER": "http://127.0.0.1:9", "BACKTALK_OIDC_CLIENT_ID": "test"}
+    with backtalk.beside(BACKTALK_OIDC_NAME="The Firm", **nowhere) as home:
+        visitor = visit(home=home).open()
+        menu(visitor).get_by_role("menuitem", name="Sign up / Sign in").click()
+        visitor.page.get_by_role("link", name="Continue with The Firm").click()
+        expect(visitor.page.get_by_role("alert")).to_contain_text("What The Firm said could not be trusted.")
+        assert not visitor.ills()
