@@ -152,7 +152,7 @@ def plot(tally: Tally, taste: Taste, out: Path) -> None:
     from matplotlib import pyplot as plt
     from matplotlib.ticker import PercentFormatter
 
-    from backtalk.simulate import wilson
+    from backtalk.agreement import wilson
 
     versions = sorted(tally.scores)
     # Name, colour, where its figures stand in points, and the counts. What is liked is right too, so it lies below.

@@ -30,7 +30,7 @@ def find(run_id: UUID, reward: RewardModel, siblings: Sequence[Siblings]) -> lis
     logits = reward.judge(sides)[:, : reward.heads].double()  # [2N, K]
     margins = logits[: len(looked_at)] - logits[len(looked_at) :]  # [N, K]
     spread = margins.std(1).clamp_min(1e-9)
-    chance = 2 * torch.distributions.Normal(0.0, 1.0).cdf(-margins.mean(1).abs() / spread)  # [N]
+    chance = torch.special.erfc(margins.mean(1).abs() / spread / 2**0.5)  # [N]: both tails of the normal
     order = chance.argsort(descending=True)[:MOST_KEPT].tolist()
     return [
         Contested(

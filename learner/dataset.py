@@ -183,7 +183,8 @@ def take_snapshot(
         "skipped": {reason: count for reason, count in skipped.items() if count},
     }
     owners = {entry.person_id for entry in ledger.values()}
-    given, used = Counter(row.person_id for row in (*rated, *compared)), Counter(item.person_id for item in items)
+    given = Counter(row.person_id for row in rated) + Counter(row.person_id for row in compared)
+    used = Counter(item.person_id for item in items)
     return Snapshot(
         tuple(items),
         examples,

@@ -60,7 +60,8 @@ class Design:
 
 
 def _scaled(features: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
-    return ((features.double() - mean) / spread).clamp(-5, 5) * PRIOR**0.5
+    scaled: Tensor = ((features.double() - mean) / spread).clamp(-5, 5) * PRIOR**0.5
+    return scaled
 
 
 def tabulate(policy: PreTrainedModel, examples: Examples, ends: Sequence[int]) -> Design:

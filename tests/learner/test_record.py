@@ -111,7 +111,12 @@ def test_the_newest_lines_of_the_log_are_kept_with_the_run_and_outlive_an_attemp
 def test_what_another_thread_says_while_a_run_writes_is_not_lost(database: Database) -> None:
     run = claim(database)
     journal = RunJournal(database, run.id, run.epoch)
-    chatty = threading.Thread(target=lambda: [journal.say("info", str(number)) for number in range(300)])
+
+    def chat() -> None:
+        for number in range(300):
+            journal.say("info", str(number))
+
+    chatty = threading.Thread(target=chat)
     chatty.start()
     while chatty.is_alive():
         journal.flush()

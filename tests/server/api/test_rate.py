@@ -143,8 +143,8 @@ def test_gold_is_met_unmarked_and_tells_who_can_be_relied_on(start: Callable[...
     path = "/api/operate/feedback"
     rows = {row["message_id"]: row for row in operator.get(path).json()["items"]}
     right = {str(reply): "up" if number % 2 else "down" for number, reply in enumerate(replies[:3])}
-    for reply, answer in right.items():
-        marked = operator.put(f"{path}/opinion/{rows[reply]['id']}/gold", json={"answer": answer, "reason": "plain"})
+    for shown, answer in right.items():
+        marked = operator.put(f"{path}/opinion/{rows[shown]['id']}/gold", json={"answer": answer, "reason": "plain"})
         assert marked.json()["gold"] == answer, marked.text
     assert len(operator.get(path, params={"gold": True}).json()["items"]) == 3
     for rater, always in ((careful, None), (hasty, "up")):
