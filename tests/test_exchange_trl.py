@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,10 @@ pytestmark = [
 
 
 @pytest.fixture
-def told(database: Database, tmp_path: Path) -> tuple[Database, Path]:
+def told(tmp_path: Path) -> Iterator[tuple[Database, Path]]:
     """People who rate and rewrite, and a tiny policy that speaks their letters."""
+    database = Database(f"sqlite:///{tmp_path / 'test.db'}")
+    database.migrate()
     model = tmp_path / "model"
     model.mkdir()
     make_tiny(model)
@@ -43,11 +46,19 @@ def told(database: Database, tmp_path: Path) -> tuple[Database, Path]:
             bad = town.reply(who, "go on", "no.", after=good)
             town.rate(who, good, 1)
             town.rate(who, bad, -1, rewrite="yes and more!")
-    return database, model
+    yield database, model
+    database.close()
 
 
-@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
-@pytest.mark.parametrize(("trainer", "form"), [("reward", "preference"), ("dpo", "preference"), ("kto", "unpaired")])
+@pytest.mark.parametrize(
+    ("trainer", "form", "ending"),
+    [
+        ("reward", "preference", "jsonl"),
+        ("dpo", "preference", "jsonl"),
+        ("kto", "unpaired", "jsonl"),
+        ("reward", "preference", "parquet"),
+    ],
+)
 def test_a_trainer_of_trls_takes_a_step_on_our_export(
     trainer: str, form: Format, ending: str, told: tuple[Database, Path], tmp_path: Path
 ) -> None:
