@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from backtalk.asking import asked, unknown
+from backtalk.asking import MOST_REASONS, asked, unknown
 from backtalk.tables import (
     Comparison,
     Json,
@@ -31,6 +31,7 @@ from backtalk.tables import (
 
 MAX_REWRITE_BYTES = 32 * 1024
 MAX_NOTE_BYTES = 4 * 1024
+REASON_LENGTH = 64
 MAX_KEY = 128
 
 
@@ -76,7 +77,7 @@ class Judgement(BaseModel):
     labels: dict[str, Annotated[int, BeforeValidator(_whole_number)]] = Field(
         default_factory=dict, description="Scores from 1 to 5 by aspect."
     )
-    reasons: list[str] = Field(default_factory=list, description="Ids of reasons the operator offers.")
+    reasons: list[str] = Field(default_factory=list, description="Ids of reasons the operator offers, or own ones.")
     note: str | None = Field(None, description="Anything else, in the person's own words.")
 
     @field_validator("rewrite")
@@ -103,8 +104,14 @@ class Judgement(BaseModel):
 
     @field_validator("reasons")
     @classmethod
-    def _reasons_are_said_once(cls, value: list[str]) -> list[str]:
-        return list(dict.fromkeys(value))
+    def _reasons_are_few_short_and_said_once(cls, value: list[str]) -> list[str]:
+        said = list(dict.fromkeys(value))
+        if len(said) > MOST_REASONS:
+            raise ValueError(f"there are {len(said)} reasons; at most {MOST_REASONS} are taken")
+        for reason in said:
+            if not 0 < len(reason) <= REASON_LENGTH or not reason.isprintable():
+                raise ValueError(f"the reason {reason[:64]!r} is not one; give 1 to {REASON_LENGTH} characters")
+        return said
 
 
 class ComparisonIn(BaseModel):
@@ -268,17 +275,13 @@ def by_message(session: Session, person_id: UUID, conversation_id: UUID) -> Mapp
 
 
 def _as_asked(session: Session, judgement: Judgement, before: Opinion | None) -> Json:
-    """The opinion's content, its reasons in the order in which they are offered."""
-    asking = asked(session)
-    aspects, reasons = [one.name for one in asking.aspects], [one.id for one in asking.reasons]
-    had_aspects, had_reasons = (before.labels, before.reasons) if before is not None else ({}, [])
-    wrong = unknown("aspect", judgement.labels, aspects, had_aspects)
-    wrong = wrong or unknown("reason", judgement.reasons, reasons, had_reasons)
+    """The opinion's content. Scores are for what is asked for; reasons may be anybody's own, as bots and other clients
+    have them."""
+    aspects = [one.name for one in asked(session).aspects]
+    wrong = unknown("aspect", judgement.labels, aspects, before.labels if before is not None else {})
     if wrong is not None:
         raise OpinionError(wrong)
-    places = {reason: place for place, reason in enumerate(reasons)}
-    in_order = sorted(judgement.reasons, key=lambda reason: (places.get(reason, len(places)), reason))
-    return {**judgement.model_dump(), "reasons": in_order}
+    return judgement.model_dump()
 
 
 def _reply_to_judge(session: Session, person_id: UUID, message_id: UUID) -> Message:
