@@ -31,7 +31,7 @@ from learner.publish import round_as_served, write_model
 from learner.rollouts import Draw, RolloutFailed, draw, rollouts_of, wishes_for
 from learner.rollouts import Rollout as Rollout
 
-ATTEMPTS = 5
+ATTEMPTS = 6
 """So often is a reply asked for anew whose replica was lost or busy."""
 PAUSE_SECONDS = 0.5
 
@@ -123,12 +123,15 @@ class RemoteDraw(Draw):
             await self._fleet.connect()
         await self._give(self._fleet, served)
         places = asyncio.Semaphore(int(self._fleet.hello.get("slots", 1)))
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._one(self._fleet, places, prompt, wish))
-                for prompt, wish in zip(prompts, wishes, strict=True)
-            ]
-        return [task.result() for task in tasks]
+        fleet = self._fleet
+        wanted = zip(prompts, wishes, strict=True)
+        tasks = [asyncio.create_task(self._one(fleet, places, prompt, wish)) for prompt, wish in wanted]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:  # where one fails, the others are wanted no more
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _give(self, fleet: Fleet, served: PreTrainedModel) -> None:
         """Have the fleet serve this policy, under a name that no other ever had."""
@@ -147,7 +150,7 @@ class RemoteDraw(Draw):
 
     async def _one(self, fleet: Fleet, places: asyncio.Semaphore, prompt: tuple[int, ...], wish: Sampling) -> Drawn:
         async with places:
-            for left in reversed(range(ATTEMPTS)):
+            for attempt in range(1, ATTEMPTS + 1):
                 tokens, logprobs = list[int](), list[float]()
                 reason: FinishReason = "error"
                 try:
@@ -157,9 +160,9 @@ class RemoteDraw(Draw):
                             logprobs += chunk.logprobs
                             reason = chunk.finish_reason or reason
                 except (EngineLost, EngineBusy):
-                    if not left:
+                    if attempt == ATTEMPTS:
                         raise
-                    await asyncio.sleep(PAUSE_SECONDS)
+                    await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
                     continue
                 break
         if len(logprobs) != len(tokens):
