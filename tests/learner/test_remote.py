@@ -77,7 +77,7 @@ def changed(policy: PreTrainedModel) -> PreTrainedModel:
     other = copied(policy)
     for name, weight in other.named_parameters():
         if name == "lm_head.weight":
-            weight.add_(0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)))
+            weight.add_(0.6 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)))
     return other
 
 
