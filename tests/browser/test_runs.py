@@ -71,7 +71,7 @@ def test_a_run_is_watched_to_its_promotion_and_people_hear_the_new_version(
     expect(page.get_by_role("region", name="Before and after").get_by_role("article").first).to_contain_text(
         "wonderful"
     )
-    people = page.get_by_role("row").filter(has_text="person")
+    people = page.get_by_role("row").filter(has_text="imported opinions")
     expect(people).to_have_count(ENTHUSIASTS)
     expect(people.filter(has_text="only judged")).to_have_count(judges(house))
     gallery = Gallery(operator, ("light", "en", "desktop"))
