@@ -78,8 +78,8 @@ def test_a_run_is_watched_to_its_promotion_and_people_hear_the_new_version(
     log.scroll_into_view_if_needed()
     gallery.hang("operate-run")
     assert not gallery.ills
-    expect(talker.page.get_by_text("Version 1 is live.")).to_be_visible()
     assert "wonderful" in talker.ask("What is 3 + 4?")
+    expect(talker.page.get_by_role("img", name="Written by version 1 of the model")).to_be_visible()
     stored = house.read(lambda session: session.exec(select(RunLine)).all())
     assert log.get_by_role("listitem").count() == len(stored)
 
