@@ -116,7 +116,7 @@ PAYLOADS = [
 ]
 
 
-CROWD = 40
+CROWD = 30  # with the questions 60 turns, which the page draws whole however far they are from its window
 """Replies that are streamed side by side; together they take as many steps as the longest of them has characters."""
 
 # In place of the page's socket: when all replies are followed it lets them grow together, a character a step, and ends
