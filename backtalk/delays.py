@@ -72,15 +72,16 @@ def _deployed(session: Session, policy: Policy, live_at: datetime) -> Deployed:
     learning = seconds.get("snapshot", 0.0) + seconds.get("reward_model", 0.0)
     improving = seconds.get("policy", 0.0)
     rest = (ended - began).total_seconds() - learning - improving
-    waits = sorted(max(0.0, (began - given).total_seconds()) for given in _given(session, run))
+    waits = sorted(max(0.0, (began - given).total_seconds()) for given in _given(session, run, began))
     after = (live_at - ended).total_seconds()
     values = (learning, improving, rest, after)
     parts = {name: round(max(0.0, value), 3) for name, value in zip(PARTS[1:], values, strict=True)}
     return Deployed(policy.number, live_at, tuple(waits), parts)
 
 
-def _given(session: Session, run: Run) -> list[datetime]:
-    """When the opinions that no earlier version had learned from were given, in the state that this run saw."""
+def _given(session: Session, run: Run, began: datetime) -> list[datetime]:
+    """When the opinions that no earlier version had learned from were given, in the state that this run saw when it
+    began."""
     earlier = aliased(RunItem)
     seen = (
         sa.exists()
@@ -90,7 +91,7 @@ def _given(session: Session, run: Run) -> list[datetime]:
             col(earlier.run_id) == col(Run.id),
             col(Policy.run_id) == col(Run.id),
             col(Policy.live_at).is_not(None),
-            col(Run.started_at) < run.started_at,
+            col(Run.started_at) < began,
         )
         .correlate(RunItem)
     )

@@ -17,12 +17,16 @@ TEXTS = ("First of three.", "Second of three.", "Third of three.")
 
 
 @pytest.fixture
-def rater(visit: Visit, backtalk: Backtalk) -> Visitor:
-    """A rater before the queue, in which three replies wait."""
+def rater(visit: Visit, backtalk: Backtalk) -> Iterator[Visitor]:
+    """A rater before the queue, in which three replies wait and nothing comes by lot."""
+    with backtalk.database.write() as session:
+        labelling.set_rules(session, "test", pair_share=0.0, gold_share=0.0, double_share=0.0)
     author = backtalk.person(consent=True)
     for age, text in enumerate(TEXTS):
         backtalk.lay(author, ["What is it?", text], days_ago=-1 - age)  # newer than what other tests have laid
-    return visit(backtalk.person("rater", consent=True)).open("/rate")
+    yield visit(backtalk.person("rater", consent=True)).open("/rate")
+    with backtalk.database.write() as session:
+        session.execute(sa.delete(LabellingRules))
 
 
 def desk(rater: Visitor) -> Locator:
