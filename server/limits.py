@@ -52,6 +52,11 @@ class AtOnce:
         self.what = what
         self._taken: Counter[UUID] = Counter()
 
+    @property
+    def taken(self) -> int:
+        """Places that are taken by all people together."""
+        return self._taken.total()
+
     def take(self, person_id: UUID) -> None:
         """Take one more place.
 

@@ -227,9 +227,9 @@ class Replies:
         Raises:
             Unavailable: so many replies are under way already that this one would wait too long.
         """
-        slots = int(self._engine.hello.get("slots", 0))
-        if slots and len(self._running) >= LINE * slots:
-            raise Unavailable(f"{len(self._running)} replies are being written, the most at once; try again soon", 2)
+        slots, taken = int(self._engine.hello.get("slots", 0)), self._limits.replies.taken  # those being entered too
+        if slots and taken >= LINE * slots:
+            raise Unavailable(f"{taken} replies are being written, the most at once; try again soon", 2)
 
     @property
     def _engine_name(self) -> str:
