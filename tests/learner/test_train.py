@@ -365,7 +365,7 @@ def test_another_version_live_meanwhile(settle: Settle) -> None:
 
 @pytest.mark.parametrize("stage", runs.STAGES)
 def test_a_cancelled_run_stops_in_any_stage(stage: str, settle: Settle, monkeypatch: pytest.MonkeyPatch) -> None:
-    house = settle(people=5, each=8)
+    house = settle() if stage == "publish" else settle(people=5, each=8)  # only what passes the gate comes so far
     monkeypatch.setattr(record, "RENEW_EVERY", 0.02)
     journals: list[RunJournal] = []
     real = RunJournal.start_over
