@@ -5,7 +5,6 @@ Weights are random: what these models say is noise, what they cost is not.
 """
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -177,24 +176,23 @@ def _swap(name: str, runner: Runner, config: Any, state: dict[str, Tensor]) -> R
         core.step()
     calm, during, after = list[float](), list[float](), list[float]()
     for _ in range(100):
-        calm += _step(core)
+        calm.append(_step(core))
     with ThreadPoolExecutor(1) as loader:
         began = time.perf_counter()
         loading_it = loader.submit(load)
         while not loading_it.done():
             if not core.has_work:
                 _ask(core, config, SWAPPED, salt=round(time.perf_counter() * 1000), tokens=PROMPT)
-            during += _step(core)
+            during.append(_step(core))
         seconds = time.perf_counter() - began
     before = time.perf_counter()
     core.install(1, Resident(loading_it.result()))
     core.retire(0)
     flip = time.perf_counter() - before
     for _ in range(100):
-        after += _step(core)
+        after.append(_step(core))
     while core.has_work:
         core.step()
-    freed = core.sweep()
     return {
         "model": name,
         "streams": SWAPPED,
@@ -204,14 +202,14 @@ def _swap(name: str, runner: Runner, config: Any, state: dict[str, Tensor]) -> R
         "p99 while loading": round(1000 * percentile(during, 0.99), 2),
         "longest while loading": round(1000 * max(during), 2),
         "longest after": round(1000 * max(after), 2),
-        "freed": freed,
     }
 
 
-def _step(core: Core) -> Iterator[float]:
+def _step(core: Core) -> float:
+    """Seconds of a step."""
     before = time.perf_counter()
     core.step()
-    yield time.perf_counter() - before
+    return time.perf_counter() - before
 
 
 def _by_transformers(name: str, config: Any, state: dict[str, Tensor]) -> Row:

@@ -27,7 +27,6 @@ from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forwar
 from torch.distributed.tensor import DTensor
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoModelForCausalLM, PreTrainedModel
-from transformers.utils.output_capturing import _CAN_RECORD_REGISTRY
 
 from backtalk import lifeline
 
@@ -225,11 +224,20 @@ def shard(model: M) -> M:
     # Otherwise what stands outside of layers stays whole after a look, and its parameters are others than before it.
     fully_shard(root, reshard_after_forward=True)
     for part in root.modules():
-        if isinstance(part, PreTrainedModel):  # transformers knows by a class's name which states it can show
-            _CAN_RECORD_REGISTRY[part] = part._can_record_outputs
+        if isinstance(part, PreTrainedModel):
+            _note_states(part)
     root.through = lambda forward, *given: forward(*given)  # type: ignore[assignment]  # nn.Module takes any attribute
     register_fsdp_forward_method(root, "through")
     return model
+
+
+def _note_states(model: PreTrainedModel) -> None:
+    """A sharded model is of another class; transformers knows by the model, at first (5.17) by its class's name, which
+    states it can show."""
+    from transformers.utils import output_capturing
+
+    known: Any = output_capturing._CAN_RECORD_REGISTRY
+    known[str(type(model)) if type(known) is dict else model] = model._can_record_outputs
 
 
 def through(model: nn.Module, forward: Callable[..., T], *given: Any) -> T:

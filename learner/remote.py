@@ -28,14 +28,11 @@ from backtalk.settings import Settings
 from backtalk.template import Template
 from learner import parallel
 from learner.publish import round_as_served, write_model
-from learner.rollouts import Draw, RolloutFailed, draw, rollouts_of, wishes_for
-from learner.rollouts import Rollout as Rollout
+from learner.rollouts import Draw, Drawn, RolloutFailed, draw
 
 ATTEMPTS = 6
 """So often is a reply asked for anew whose replica was lost or busy."""
 PAUSE_SECONDS = 0.5
-
-Drawn = tuple[list[int], list[float], FinishReason]
 
 
 @contextmanager
@@ -77,36 +74,31 @@ class RemoteDraw(Draw):
         self._number = 0
 
     @override
-    def __call__(
+    def complete(
         self,
         model: PreTrainedModel,
         template: Template,
         prompts: Sequence[tuple[int, ...]],
-        *,
-        temperature: float,
-        maximum_tokens: int,
-        seed: int,
-    ) -> list[Rollout]:
-        """See `rollouts.draw`.
+        wishes: Sequence[Sampling],
+    ) -> Sequence[Drawn]:
+        """See `Draw`.
 
         Raises:
             RolloutFailed: the engines are not there, do not take the weights, or give no log-probs of their draws.
         """
         served = parallel.copied(model)
-        wishes = wishes_for(template, prompts, temperature, maximum_tokens, seed)
         found = b""
         if parallel.rank() == 0:
             try:
-                drawn = self._runner.run(self._draw(served, prompts, wishes))
-                found = msgpack.packb(drawn)
+                found = msgpack.packb(self._runner.run(self._draw(served, prompts, wishes)))
             except EngineError as error:
                 failure = f"the rollout engine failed: {error}"
                 parallel.told(msgpack.packb(failure))
                 raise RolloutFailed(failure) from error
-        told = msgpack.unpackb(parallel.told(found))
+        told: Sequence[Drawn] | str = msgpack.unpackb(parallel.told(found))
         if isinstance(told, str):
             raise RolloutFailed(told)
-        return rollouts_of(template, prompts, told)
+        return told
 
     def close(self) -> None:
         """Let go of the engines, and remove the weights."""

@@ -30,13 +30,16 @@ class Rollout:
     ended: bool
 
 
+Drawn = tuple[list[int], list[float], FinishReason]
+"""A reply as an engine gives it: tokens, their log-probs, and why it ended."""
+
+
 class Draw(ABC):
     """A way to draw replies from a policy in training."""
 
     is_remote = False
     """Whether another engine draws, whose log-probs have to be held against the trainer's own."""
 
-    @abstractmethod
     def __call__(
         self,
         model: PreTrainedModel,
@@ -53,65 +56,56 @@ class Draw(ABC):
             prompts: token ids; a prompt may come several times and gets a fresh reply each time.
 
         Raises:
-            RolloutFailed: the policy's logits are not finite.
+            RolloutFailed: the policy's logits are not finite, or the engine that draws fails.
         """
+        wishes = [
+            Sampling(
+                max_tokens=max(1, min(maximum_tokens, template.context - len(prompt))),
+                temperature=temperature,
+                seed=seed * 1_000_003 + number,
+            )
+            for number, prompt in enumerate(prompts)
+        ]
+        rollouts = []
+        drawn = self.complete(model, template, prompts, wishes)
+        for prompt, (tokens, logprobs, reason) in zip(prompts, drawn, strict=True):
+            if reason == "error":
+                raise RolloutFailed("the policy's logits became NaN or infinite while drawing replies")
+            exchange = Exchange(prompt, tuple(tokens), template.text(tokens))
+            rollouts.append(Rollout(exchange, tuple(logprobs), reason == "stop"))
+        return rollouts
+
+    @abstractmethod
+    def complete(
+        self,
+        model: PreTrainedModel,
+        template: Template,
+        prompts: Sequence[tuple[int, ...]],
+        wishes: Sequence[Sampling],
+    ) -> Sequence[Drawn]:
+        """A reply to each prompt, drawn as wished."""
 
 
 class DrawHere(Draw):
     """By the engine's own scheduler and runner in this process; of several processes each draws its share."""
 
     @override
-    def __call__(
+    def complete(
         self,
         model: PreTrainedModel,
         template: Template,
         prompts: Sequence[tuple[int, ...]],
-        *,
-        temperature: float,
-        maximum_tokens: int,
-        seed: int,
-    ) -> list[Rollout]:
+        wishes: Sequence[Sampling],
+    ) -> Sequence[Drawn]:
         """See `Draw`."""
         runner = from_state_unchecked(
             model.config, parallel.whole_state(model), device=torch.device(model.device), eos=frozenset(template.ends)
         )
-        wishes = wishes_for(template, prompts, temperature, maximum_tokens, seed)
         completions = _all(generate(runner, parallel.share(prompts), parallel.share(wishes)), len(prompts))
-        return rollouts_of(template, prompts, [(one.tokens, one.logprobs, one.finish_reason) for one in completions])
+        return [(one.tokens, one.logprobs, one.finish_reason) for one in completions]
 
 
 draw = DrawHere()
-
-
-def wishes_for(
-    template: Template, prompts: Sequence[tuple[int, ...]], temperature: float, maximum_tokens: int, seed: int
-) -> list[Sampling]:
-    """How each reply is drawn."""
-    return [
-        Sampling(
-            max_tokens=max(1, min(maximum_tokens, template.context - len(prompt))),
-            temperature=temperature,
-            seed=seed * 1_000_003 + number,
-        )
-        for number, prompt in enumerate(prompts)
-    ]
-
-
-def rollouts_of(
-    template: Template, prompts: Sequence[tuple[int, ...]], drawn: Sequence[tuple[list[int], list[float], FinishReason]]
-) -> list[Rollout]:
-    """What came of the prompts.
-
-    Raises:
-        RolloutFailed: the policy's logits are not finite.
-    """
-    rollouts = []
-    for prompt, (tokens, logprobs, reason) in zip(prompts, drawn, strict=True):
-        if reason == "error":
-            raise RolloutFailed("the policy's logits became NaN or infinite while drawing replies")
-        exchange = Exchange(prompt, tuple(tokens), template.text(tokens))
-        rollouts.append(Rollout(exchange, tuple(logprobs), reason == "stop"))
-    return rollouts
 
 
 def _all(own: Sequence[Completion], count: int) -> list[Completion]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from backtalk.engine.batch import Batch, Piece
 from backtalk.engine.cache import Cache, paged
-from backtalk.engine.fused import Extending, Fused
+from backtalk.engine.fused import Fused, kernels_of
 from backtalk.engine.pages import PAGE
 from backtalk.engine.shape import Shape
 
@@ -21,7 +21,7 @@ GROUPED = 4_000_000
 class Attention:
     """Attention of one step. What all layers share (masks, indices) is made once."""
 
-    def __init__(self, batch: Batch, cache: Cache, shape: Shape, fused: Fused | None) -> None:
+    def __init__(self, batch: Batch, cache: Cache, shape: Shape, fused: Fused) -> None:
         self._batch, self._cache, self._fused = batch, cache, fused
         self._heads, self._kv_heads, self._size = shape.heads, shape.kv_heads, shape.head_size
         self._group = shape.heads // shape.kv_heads
@@ -32,9 +32,9 @@ class Attention:
         self._lengths = batch.positions[: self._singles] + 1  # [t] keys that each sees, itself included
         self.turns = fused is not None and not batch.pieces
         """Query and key come here unturned."""
-        self._extending = fused if batch.pieces and isinstance(fused, Extending) else None
-        if self._extending is not None:
-            self._prepare_extension()
+        self._kernels = kernels_of(fused) if batch.pieces else None
+        if self._kernels is not None:
+            self._prepare_chunks()
             return
         if not self.turns:
             self._places = self._find_places()
@@ -43,7 +43,7 @@ class Attention:
         if self._fresh:
             self._prepare_padding()
 
-    def _prepare_extension(self) -> None:
+    def _prepare_chunks(self) -> None:
         assert not self._singles, "a GPU decodes in a step of its own"
         pieces, positions = self._batch.pieces, self._batch.positions
         numbers = [[p.start for p in pieces], [p.count for p in pieces], [p.offset for p in pieces]]
@@ -95,9 +95,9 @@ class Attention:
         # All of them before any is read: prompts that begin alike may share pages that this very step fills.
         keys.index_copy_(1, self._places, key.transpose(0, 1))
         values.index_copy_(1, self._places, value.transpose(0, 1))
-        if self._extending is not None:
+        if self._kernels is not None:
             longest = max(piece.count for piece in self._batch.pieces)
-            return self._extending.extend(
+            return self._kernels.extend(
                 query, keys, values, self._tables, self._chunks, longest, window, self._scale, self._cap
             )
         count = self._singles

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backtalk.engine import kernels
+from backtalk.engine import kernel_draw
 from backtalk.engine.adapter import Adapter
 from backtalk.engine.batch import Batch, Piece
-from backtalk.engine.draw import Settings, draw
+from backtalk.engine.draw import Drawn, Settings, draw
 from backtalk.engine.model import Model
 from backtalk.engine.pages import pages_for
 from backtalk.engine.runner import (
@@ -131,18 +131,17 @@ class CapturedRunner(PackedRunner):
         self._integers[:, last] = 0
 
     def _draw_next(self, count: int) -> Tensor:
-        """The next token of the first `count` rows: [4, count] float64, see `kernels.draw`."""
+        """The next token of the first `count` rows: [4, count] float64, see `kernel_draw.draw`."""
         logits = self._logits(count)[:count]
         settings = self._settings_of(None)
         wishes = self._wishes_of(self.rows)
         if not len(settings.filtered) and not wishes:
-            drawn = torch.empty(4, count, dtype=torch.float64, device=self.device)
-            kernels.draw(logits, self._integers, self._numbers[TEMPERATURE], (LAST, LENGTH, POSITION, SEED), drawn)
-            return drawn
+            last, length, position, seed = (self._integers[field] for field in (LAST, LENGTH, POSITION, SEED))
+            return kernel_draw.draw(logits, self._numbers[TEMPERATURE], seed, last, length, position)
         result = draw(logits.float(), settings, wishes)
         self._integers[LAST, :count] = result.tokens
         self._integers[LENGTH : POSITION + 1, :count] += 1
-        return torch.stack([each.double() for each in (result.tokens, result.logprobs, result.raw, result.finite)])
+        return _packed(result)
 
     def _logits(self, count: int) -> Tensor:
         """[≥ count, V] of the first rows."""
@@ -231,7 +230,7 @@ class CapturedRunner(PackedRunner):
             [[w.temperature for w in wishes], [w.top_p for w in wishes], [w.min_p for w in wishes]], device=self.device
         )
         filtered = [at for at, wish in enumerate(wishes) if wish.top_k or wish.top_p < 1 or wish.min_p]
-        settings = Settings(
+        settings = Settings(  # not `_settings_of(rows)`, which waits for the device
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
@@ -245,7 +244,12 @@ class CapturedRunner(PackedRunner):
         self._integers[LENGTH, rows] = lengths
         self._integers[POSITION, rows] = position + 1
         self._filling -= set(requests)
-        return torch.stack([each.double() for each in (result.tokens, result.logprobs, result.raw, result.finite)])
+        return _packed(result)
+
+
+def _packed(drawn: Drawn) -> Tensor:
+    """[4, n] float64, as `kernel_draw.draw` gives it."""
+    return torch.stack([each.double() for each in (drawn.tokens, drawn.logprobs, drawn.raw, drawn.finite)])
 
 
 def _bring(values: Tensor) -> Callable[[], list[list[float]]]:

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backtalk.engine.fused import Extending, Fused
+from backtalk.engine.fused import Fused, kernels_of
 
 PACK_ABOVE = 300_000
 """Weights with fewer elements stay plain: packing gains nothing there and costs some 10 µs a call."""
@@ -13,12 +13,12 @@ PACK_ABOVE = 300_000
 class Linear:
     """x -> x Wᵀ + b with the weights laid out for this machine: packed by oneDNN where that works, else plain."""
 
-    __slots__ = ("_bias", "_extending", "_packed", "_weight")
+    __slots__ = ("_bias", "_kernels", "_packed", "_weight")
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, fused: Fused | None = None) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None, fused: Fused = None) -> None:
         """weight: [out, in], bias: [out]."""
         self._bias = bias
-        self._extending = fused if isinstance(fused, Extending) else None
+        self._kernels = kernels_of(fused)
         self._packed = _pack(weight)
         self._weight = weight if self._packed is None else None
 
@@ -31,8 +31,8 @@ class Linear:
         """[T, in] -> [T, out]."""
         if self._packed is None:
             assert self._weight is not None
-            if self._extending is not None:
-                few = self._extending.project(x, self._weight, self._bias)
+            if self._kernels is not None:
+                few = self._kernels.project(x, self._weight, self._bias)
                 if few is not None:
                     return few
             return F.linear(x, self._weight, self._bias)
@@ -41,9 +41,9 @@ class Linear:
 
     def gated(self, x: Tensor) -> Tensor | None:
         """silu(gate) * up of gate and up, [T, out / 2], where that is quicker in one go; else None."""
-        if self._extending is None or self._weight is None:
+        if self._kernels is None or self._weight is None:
             return None
-        return self._extending.project(x, self._weight, self._bias, True)
+        return self._kernels.project(x, self._weight, self._bias, True)
 
 
 def _pack(weight: Tensor) -> Tensor | None:

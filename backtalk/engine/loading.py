@@ -16,7 +16,7 @@ from backtalk.engine import adapter, canary
 from backtalk.engine.calibrate import Choice, choose
 from backtalk.engine.core import Resident
 from backtalk.engine.errors import LoadFailed
-from backtalk.engine.fused import Extending
+from backtalk.engine.fused import kernels_of
 from backtalk.engine.generate import generate
 from backtalk.engine.gpt2 import Gpt2
 from backtalk.engine.llama import Llama
@@ -160,7 +160,7 @@ def _runner(
             model = (Gpt2 if shape.family == "gpt2" else Llama)(shape, state, dtype, device)
     except KeyError as error:
         raise LoadFailed(f"weight {error.args[0]} is missing; expected the names that transformers saves") from error
-    if not isinstance(model.fused, Extending):
+    if kernels_of(model.fused) is None:
         return PackedRunner(model, eos)
     from backtalk.engine.captured import CapturedRunner
 

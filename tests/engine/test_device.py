@@ -6,6 +6,7 @@ here can run.
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -17,12 +18,12 @@ if not HAS_GPU:
     os.environ.setdefault("TRITON_INTERPRET", "1")  # before the kernels are imported
 pytest.importorskip("triton", reason="neither a GPU nor Triton's interpreter is here (pip install triton)")
 
-from backtalk.engine import captured, fused, kernels  # noqa: E402
+from backtalk.engine import captured, fused, kernel_draw, kernels  # noqa: E402
 from backtalk.engine.captured import CapturedRunner  # noqa: E402
 from backtalk.engine.core import Core, Resident  # noqa: E402
 from backtalk.engine.draw import Settings, draw, uniforms  # noqa: E402
 from backtalk.engine.generate import generate  # noqa: E402
-from backtalk.engine.loading import from_state  # noqa: E402
+from backtalk.engine.loading import from_state, from_state_unchecked  # noqa: E402
 from backtalk.engine.runner import LAST, LENGTH, POSITION, SEED, Runner  # noqa: E402
 from backtalk.engine.sampling import Sampling  # noqa: E402
 from backtalk.engine.scheduler import Limits  # noqa: E402
@@ -110,7 +111,7 @@ def test_prompts_that_begin_alike_share_pages() -> None:
 
 
 def test_the_draw_is_that_of_torch() -> None:
-    rows, vocabulary = 6, 3 * kernels.SPAN + 7
+    rows, vocabulary = 6, 3 * kernel_draw.SPAN + 7
     logits = 3 * torch.randn(rows, vocabulary, generator=torch.Generator().manual_seed(0)).to(DEVICE)
     logits[4, 2] = float("nan")
     logits[5, :-1] = float("-inf")
@@ -121,8 +122,7 @@ def test_the_draw_is_that_of_torch() -> None:
     none = torch.zeros(0, dtype=torch.int64, device=DEVICE)
     seed, position, length = integers[SEED].clone(), integers[POSITION].clone(), integers[LENGTH].clone()
     expected = draw(logits, Settings(temperature, zeros.long(), ones, zeros, none, seed, position))
-    drawn = torch.empty(4, rows, dtype=torch.float64, device=DEVICE)
-    kernels.draw(logits, integers, temperature, (LAST, LENGTH, POSITION, SEED), drawn)
+    drawn = kernel_draw.draw(logits, temperature, integers[SEED], integers[LAST], integers[LENGTH], integers[POSITION])
     right = [0, 1, 2, 3, 5]
     assert drawn[3].tolist() == [1, 1, 1, 1, 0, 1]
     assert drawn[0, right].tolist() == expected.tokens[right].tolist() == integers[LAST, right].tolist()
@@ -139,8 +139,6 @@ def test_nan_in_one_request_ends_only_that_one() -> None:
     config, state = model.config, model.state_dict()
     config.tie_word_embeddings = False
     state["lm_head.weight"] = torch.nan_to_num(state["lm_head.weight"])
-    from backtalk.engine.loading import from_state_unchecked
-
     runner = from_state_unchecked(config, state, device=DEVICE, dtype=torch.float32)
     good, bad, after = generate(runner, [[3, 4], [3, poisoned], [3, 5]], GREEDY, slots=2)
     assert bad.finish_reason == "error"
@@ -206,8 +204,6 @@ def test_bfloat16_gives_nearly_what_float32_gives() -> None:
 
 @needs_gpu
 def test_another_version_is_prepared_in_another_thread_while_replies_go_on() -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     first, second = tiny_model("llama", seed=1), tiny_model("llama", seed=2)
     core = Core(Limits(slots=4, tokens=4096))
     old = runner_of(first)
