@@ -131,6 +131,18 @@ def test_the_way_of_feedback_into_a_live_version_is_told_in_its_parts(own: Home,
     assert 'backtalk_feedback_to_deployed_seconds_bucket{le="10800.0",part="total"} 3.0' in metrics
 
 
+def test_a_run_that_nobody_saw_begin_counts_from_its_place_in_the_line(own: Home, operator: Somebody) -> None:
+    person = own.person(consent=True)
+    person.put(f"/api/messages/{own.reply(person)}/feedback", json={"rating": 1})
+    learned_from(own, 1)
+    with own.database.write() as session:
+        run = session.exec(select(Run)).one()
+        run.queued_at, run.started_at = run.ended_at or now(), None
+        session.add(run)
+    (only,) = operator.get("/api/operate/delays").raise_for_status().json()["items"]
+    assert only["opinions"] == 1 and abs(only["parts"]["waiting"] - 3660) < 60
+
+
 def usable(home: Home) -> int:
     """How many opinions a run would use."""
     with home.database.read() as session:
