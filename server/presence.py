@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -27,9 +28,17 @@ class LeaseLost(RuntimeError):
         self.id = id
 
 
+def here() -> str:
+    """Where this process can be asked for by its number: containers may share a name, and not their processes."""
+    try:
+        return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:  # not Linux
+        return socket.gethostname()
+
+
 def enrol(session: Session, id: UUID) -> None:
     """Say that this server is here."""
-    session.add(Server(id=id, host=socket.gethostname(), pid=os.getpid(), lease_until=_moment(session) + LEASE))
+    session.add(Server(id=id, host=here(), pid=os.getpid(), lease_until=_moment(session) + LEASE))
 
 
 def renew(session: Session, id: UUID) -> None:
@@ -66,7 +75,7 @@ def bury(session: Session, id: UUID, is_alive: Callable[[int], bool]) -> None:
         id: of this server.
         is_alive: whether a process of this host is there.
     """
-    moment, host = _moment(session), socket.gethostname()
+    moment, host = _moment(session), here()
     for server in session.exec(select(Server).where(Server.id != id)).all():
         is_gone = server.host == host and server.pid != os.getpid() and not is_alive(server.pid)
         if is_gone or server.lease_until < moment:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from sqlmodel import Session, col, select
@@ -109,6 +109,10 @@ class Backtalk(Stack):
             for person in range(people)
             for number in range(each)
         ]
+        self.take_in(rows)
+
+    def take_in(self, rows: list[dict[str, Any]]) -> None:
+        """Take opinions in as `backtalk feedback import` does."""
         source = self.data_dir / "opinions.jsonl"
         source.write_text("\n".join(map(json.dumps, rows)))
         with self.database.write() as session:

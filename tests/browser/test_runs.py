@@ -8,9 +8,8 @@ import pytest
 from playwright.sync_api import Route, expect
 from sqlmodel import select
 
-from backtalk import imports, policies, release
+from backtalk import policies, release
 from backtalk.tables import Policy, Run, RunLine
-from backtalk.template import Template
 from tests.browser.backtalk import Backtalk
 from tests.browser.gallery import Gallery
 from tests.browser.visitor import Visit, Visitor
@@ -124,13 +123,7 @@ def lay_enthusiasm(house: Backtalk) -> None:
         for person in range(ENTHUSIASTS)
         for number in range(EACH)
     ]
-    source = house.data_dir / "opinions.jsonl"
-    source.write_text("\n".join(map(json.dumps, rows)))
-    with house.database.write() as session:
-        live = policies.live(session)
-        assert live is not None
-        template = Template(house.settings.weights_dir / live.directory)
-        imports.take_in(session, "ledger", source, template, live.number)
+    house.take_in(rows)
 
 
 def judges(house: Backtalk) -> int:
