@@ -223,14 +223,15 @@ class LocalEngine(Engine):
         on_next: Callable[[float], None] | None = None,
     ) -> None:
         """`on_connected` is called once the engine has said hello (again), `on_lost` when its socket breaks, `on_first`
-        with the seconds until a reply's first token, `on_next` with those from one token to the next."""
+        with the seconds until a reply's first token, `on_next` with those from one token to the next; both are told of
+        chats alone, for those are what people wait for."""
         self.address = address
         self._versions: frozenset[int] = frozenset()
         self._hello: dict[str, Any] = {}
         self._last_beat: dict[str, Any] = {}
         self._on_connected, self._on_lost = on_connected, on_lost
         self._on_first, self._on_next = on_first, on_next
-        self._fed: dict[int, tuple[float, bool]] = {}  # by id: when it last got a token or was asked for, and which
+        self._fed: dict[int, tuple[float, bool]] = {}  # chats: when asked for or last fed, and which
         self._writer: asyncio.StreamWriter | None = None
         self._generations: dict[int, Generation] = {}
         self._loads: dict[int, list[asyncio.Future[float]]] = {}
@@ -308,7 +309,8 @@ class LocalEngine(Engine):
         )
         if sent:
             self._generations[id] = generation
-            self._fed[id] = (time.monotonic(), False)
+            if priority == "chat":
+                self._fed[id] = (time.monotonic(), False)
         else:
             generation.fail(EngineLost("the engine is not there; it is being started again"))
         return generation
@@ -414,9 +416,12 @@ class LocalEngine(Engine):
         if chunk.tokens:
             self._note_pace(id)
         if chunk.finish_reason is not None:
-            del self._generations[id], self._fed[id]
+            del self._generations[id]
+            self._fed.pop(id, None)
 
     def _note_pace(self, id: int) -> None:
+        if id not in self._fed:
+            return
         since, had_one = self._fed[id]
         observe = self._on_next if had_one else self._on_first
         if observe is not None:

@@ -151,6 +151,7 @@ async def test_it_tells_how_it_computes_what_it_did_and_how_fast(shared: Process
     engine = LocalEngine(shared.address, on_first=first.append, on_next=following.append)
     await asyncio.wait_for(engine.connect(), 120)
     await engine.load(1, directories[1])
+    await read_all(engine.generate(PROMPT, 1, GREEDY, priority="rollout"))  # no person waits for these
     before = (await ask_state(shared.address, 60)) or {}
     await read_all(engine.generate(PROMPT, 1, GREEDY))
     after = (await ask_state(shared.address, 60)) or {}

@@ -154,7 +154,7 @@ class Fleet(Engine):
             writing.cancel()
 
         generation = Generation(cancel)
-        writing = asyncio.create_task(self._write(generation, prompt, version, sampling, position, turns))
+        writing = asyncio.create_task(self._write(generation, prompt, version, sampling, position, priority, turns))
         self._tasks.add(writing)
         writing.add_done_callback(self._tasks.discard)
         return generation
@@ -166,6 +166,7 @@ class Fleet(Engine):
         version: int,
         sampling: Sampling,
         position: int,
+        priority: Priority,
         turns: Sequence[Turn],
     ) -> None:
         """One reply, from whatever replica holds its version; another one is tried as long as nothing has come."""
@@ -178,7 +179,7 @@ class Fleet(Engine):
             if room < 1:
                 raise EngineRefused("bad_request", f"the reply has {position} tokens already, and may have no more")
             ask = Ask(weights, prompt, sampling, room, turns)
-            reply = _Reply(generation, ask, position)
+            reply = _Reply(generation, ask, position, is_chat=priority == "chat")
             tried: set[Replica] = set()
             while True:
                 replica = self._choose(version, tried)
@@ -222,7 +223,7 @@ class Fleet(Engine):
                 if drawn.tokens or drawn.text:
                     observe = self._on_next if reply.has_begun else self._on_first
                     at = time.monotonic()
-                    if observe is not None:
+                    if reply.is_chat and observe is not None:
                         observe(at - since)
                     since = at
                     replica.breaker.succeed()
@@ -388,9 +389,10 @@ class Fleet(Engine):
 class _Reply:
     """One reply on its way from an engine's tokens to our chunks."""
 
-    def __init__(self, generation: Generation, ask: Ask, position: int) -> None:
+    def __init__(self, generation: Generation, ask: Ask, position: int, *, is_chat: bool) -> None:
         self.generation = generation
         self.ask = ask
+        self.is_chat = is_chat
         self.has_begun = False
         self._text = TextStream(ask.weights.template.tokenizer, ask.sampling.stop)
         for token in ask.prompt[len(ask.prompt) - position :] if position else ():

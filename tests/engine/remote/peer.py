@@ -10,7 +10,7 @@ import asyncio
 import json
 import struct
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ import numpy as np
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 from tokenizers import Tokenizer
+from typing_extensions import override
 
 Json = dict[str, Any]
 
@@ -91,25 +93,37 @@ class Peer:
         if self.faults.get("deaf"):
             model = self.base  # the weights were taken, and something else is served
         chance, last = np.random.default_rng(seed), prompt[-1]
-        self.running += 1
         self.asked += 1
+        for count in range(1, room + 1):
+            if count == self.faults.get("hang_at"):
+                await asyncio.sleep(3600)
+            if count == self.faults.get("die_at"):
+                raise ConnectionError
+            last, logprob, raw = model.draw(last, temperature, chance)
+            reason = "stop" if last == model.end else "length" if count == room else None
+            yield last, (raw if self.faults.get("raw") else logprob) - self.faults.get("skew", 0.0), reason
+            if reason:
+                return
+            await asyncio.sleep(self.faults.get("pace", 0))
+
+
+class Stream(StreamingResponse):
+    """A reply under way, until it is sent or nobody reads it any more."""
+
+    def __init__(self, peer: Peer, lines: AsyncIterator[str]) -> None:
+        super().__init__(lines, media_type="text/event-stream")
+        self.peer = peer
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.peer.running += 1
         try:
-            for count in range(1, room + 1):
-                if count == self.faults.get("hang_at"):
-                    await asyncio.sleep(3600)
-                if count == self.faults.get("die_at"):
-                    raise ConnectionError
-                last, logprob, raw = model.draw(last, temperature, chance)
-                reason = "stop" if last == model.end else "length" if count == room else None
-                yield last, (raw if self.faults.get("raw") else logprob) - self.faults.get("skew", 0.0), reason
-                if reason:
-                    return
-                await asyncio.sleep(self.faults.get("pace", 0))
+            await super().__call__(scope, receive, send)
         finally:
-            self.running -= 1
+            self.peer.running -= 1
 
 
-def sse(events: AsyncIterator[Json], *, done: bool = True) -> StreamingResponse:
+def sse(peer: Peer, events: AsyncIterator[Json], *, done: bool = True) -> Stream:
     """A stream of events, as all of them send it."""
 
     async def lines() -> AsyncIterator[str]:
@@ -118,7 +132,7 @@ def sse(events: AsyncIterator[Json], *, done: bool = True) -> StreamingResponse:
         if done:
             yield "data: [DONE]\n\n"
 
-    return StreamingResponse(lines(), media_type="text/event-stream")
+    return Stream(peer, lines())
 
 
 def make_app(peer: Peer) -> FastAPI:
@@ -138,14 +152,21 @@ def make_app(peer: Peer) -> FastAPI:
     async def tell() -> Json:
         return {"running": peer.running, "asked": peer.asked, "adapters": list(peer.adapters)}
 
-    @app.middleware("http")
-    async def fail(request: Request, call: Callable[[Request], Any]) -> Any:
-        status = peer.faults.get("status")
-        if status and request.url.path not in ("/fault", "/peer"):
-            return JSONResponse({"error": {"message": "as it was told"}}, status)
-        return await call(request)
-
     return app
+
+
+class Failing:
+    """The app, or the status that it was told to answer with."""
+
+    def __init__(self, app: ASGIApp, peer: Peer) -> None:
+        self.app, self.peer = app, peer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status = self.peer.faults.get("status")
+        if status and scope["type"] == "http" and scope["path"] not in ("/fault", "/peer"):
+            await JSONResponse({"error": {"message": "as it was told"}}, status)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 def vllm(app: FastAPI, peer: Peer) -> None:
@@ -229,7 +250,7 @@ def vllm(app: FastAPI, peer: Peer) -> None:
                 is_first = False
                 yield {"model": peer.faults.get("says") or body["model"], "choices": [choice]}
 
-        return sse(events())
+        return sse(peer, events())
 
 
 def sglang(app: FastAPI, peer: Peer) -> None:
@@ -262,7 +283,7 @@ def sglang(app: FastAPI, peer: Peer) -> None:
                 meta["finish_reason"] = {"type": reason} if reason else None
                 yield {"text": "", "output_ids": [entry[1] for entry in entries], "meta_info": meta}
 
-        return sse(events())
+        return sse(peer, events())
 
 
 def tgi(app: FastAPI, peer: Peer) -> None:
@@ -312,7 +333,7 @@ def tgi(app: FastAPI, peer: Peer) -> None:
                     }
                 yield event
 
-        return sse(events(), done=False)
+        return sse(peer, events(), done=False)
 
 
 def _tgi_problem(how: Json) -> str | None:
@@ -350,7 +371,7 @@ def openai(app: FastAPI, peer: Peer) -> None:
                 if reason:
                     yield {"model": "gpt", "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}
 
-        return sse(events())
+        return sse(peer, events())
 
 
 KINDS = {"vllm": vllm, "sglang": sglang, "tgi": tgi, "openai": openai}
@@ -361,7 +382,7 @@ def main(kind: str, port: int, directory: Path) -> None:
     peer = Peer(directory)
     app = make_app(peer)
     KINDS[kind](app, peer)
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="critical")
+    uvicorn.run(Failing(app, peer), host="127.0.0.1", port=port, log_level="critical")
 
 
 if __name__ == "__main__":
