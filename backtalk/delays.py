@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from backtalk.tables import Audit, Comparison, OpinionHistory, Policy, Run, RunItem
+from backtalk import policies
+from backtalk.tables import Comparison, OpinionHistory, Policy, Run, RunItem
 
 PARTS = ("waiting", "reward_model", "policy", "gate", "canary")
 """Until a run began; its snapshot and reward model; the policy; gate and publication; until it was live for all."""
@@ -51,10 +52,10 @@ class Delays:
     def look(self, session: Session) -> list[Deployed]:
         """All versions that a run has made and that have been live, oldest first."""
         made = select(Policy).where(col(Policy.run_id).is_not(None), col(Policy.live_at).is_not(None))
-        policies = session.exec(made.order_by(col(Policy.number))).all()
-        if any(policy.number not in self._known for policy in policies):
-            first = _first_live(session)
-            for policy in policies:
+        versions = session.exec(made.order_by(col(Policy.number))).all()
+        if any(policy.number not in self._known for policy in versions):
+            first = policies.first_live(session)
+            for policy in versions:
                 if policy.number not in self._known and policy.live_at is not None:
                     self._known[policy.number] = _deployed(session, policy, first.get(policy.number, policy.live_at))
         return self.known
@@ -107,13 +108,3 @@ def _given(session: Session, run: Run, began: datetime) -> list[datetime]:
         .where(col(RunItem.kind) == "comparison", *own)
     )
     return [*session.execute(opinions).scalars(), *session.execute(comparisons).scalars()]
-
-
-def _first_live(session: Session) -> dict[int, datetime]:
-    """When each version went live for the first time: `policy.live_at` is the last time."""
-    moves = select(Audit.target, Audit.at).where(col(Audit.action).in_(("policy.promote", "policy.rollback")))
-    found: dict[int, datetime] = {}
-    for target, at in session.exec(moves.order_by(col(Audit.seq))):
-        if target.isdigit():
-            found.setdefault(int(target), at)
-    return found

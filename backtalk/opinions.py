@@ -22,10 +22,7 @@ from backtalk.tables import (
     Opinion,
     OpinionHistory,
     PairItem,
-    Policy,
     RateItem,
-    Run,
-    RunItem,
     now,
 )
 
@@ -223,45 +220,6 @@ def compare(session: Session, person_id: UUID, given: ComparisonIn) -> Compariso
     if any(getattr(known, name) != value for name, value in given.model_dump().items()):
         raise OpinionConflict(f"the key {given.key!r} was used for another comparison; use a new key for a new one")
     return known
-
-
-def receipts(session: Session, person_id: UUID) -> list[Json]:
-    """Each opinion and comparison of a person, newest first, with the versions that learned from it."""
-    versions = {
-        policy.run_id: policy
-        for policy in session.exec(
-            select(Policy).join(Run, col(Run.id) == col(Policy.run_id)).where(Run.state == "promoted")
-        )
-    }
-    learned: dict[UUID, list[Json]] = {}
-    for item in session.exec(select(RunItem).where(RunItem.person_id == person_id)):
-        policy = versions.get(item.run_id)
-        if policy is not None:
-            lesson = {"number": policy.number, "live_at": policy.live_at, "revision": item.revision}
-            learned.setdefault(item.item_id, []).append(lesson)
-    for lessons in learned.values():
-        lessons.sort(key=lambda lesson: lesson["number"])
-    given: list[Json] = [
-        {"kind": "opinion", "id": one.id, "message_id": one.message_id, "rating": one.rating, "at": one.updated_at}
-        for one in session.exec(select(Opinion).where(Opinion.person_id == person_id))
-    ]
-    for one in session.exec(select(Comparison).where(Comparison.person_id == person_id)):
-        preferred = one.right_id if one.verdict == "right" else one.left_id
-        given.append(
-            {"kind": "comparison", "id": one.id, "message_id": preferred, "rating": None, "at": one.created_at}
-        )
-    given.sort(key=lambda one: one["at"], reverse=True)
-    return [{**one, "versions": learned.get(one["id"], [])} for one in given]
-
-
-def learned_by(session: Session, number: int, person_id: UUID) -> tuple[int, int] | None:
-    """How many opinions a version learned from, and how many of them are this person's; None: there is none such."""
-    policy = session.get(Policy, number)
-    if policy is None:
-        return None
-    items = select(RunItem.person_id).where(RunItem.run_id == policy.run_id)
-    owners = session.exec(items).all()
-    return len(owners), owners.count(person_id)
 
 
 def by_message(session: Session, person_id: UUID, conversation_id: UUID) -> Mapping[UUID, Json]:

@@ -1,6 +1,7 @@
 """Which version is live: one pointer, moved in one transaction by a run, an operator or the command line alike."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -29,6 +30,25 @@ def live(session: Session) -> Policy | None:
 def running_canary(session: Session) -> Canary | None:
     """The canary under way, if there is one."""
     return session.exec(select(Canary).where(col(Canary.state).in_(("watching", "paused")))).first()
+
+
+def line(session: Session) -> frozenset[int]:
+    """The live version and all that it comes from."""
+    current, found = live(session), set[int]()
+    while current is not None and current.number not in found:
+        found.add(current.number)
+        current = session.get(Policy, current.parent) if current.parent is not None else None
+    return frozenset(found)
+
+
+def first_live(session: Session) -> dict[int, datetime]:
+    """When each version went live for the first time: `policy.live_at` is the last time."""
+    moves = select(Audit.target, Audit.at).where(col(Audit.action).in_(("policy.promote", "policy.rollback")))
+    found: dict[int, datetime] = {}
+    for target, at in session.exec(moves.order_by(col(Audit.seq))):
+        if target.isdigit():
+            found.setdefault(int(target), at)
+    return found
 
 
 def next_number(session: Session) -> int:

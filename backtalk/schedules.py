@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from cronsim import CronSim, CronSimError
 from sqlmodel import Session, col, select
 
-from backtalk import audit, bells, blackouts, drift, profiles, runs
+from backtalk import audit, bells, blackouts, drift, policies, profiles, runs
 from backtalk.blackouts import BlackoutError
 from backtalk.recipe import load_recipe
 from backtalk.tables import Comparison, Json, Opinion, Run, Schedule, Slot, now
@@ -154,8 +154,13 @@ def edit(session: Session, schedule: Schedule, actor: object, **changes: Any) ->
 
 
 def remove(session: Session, schedule: Schedule, actor: object) -> None:
-    """Remove a schedule; its runs stay."""
-    audit.record(session, actor, "schedule.remove", schedule.id, name=schedule.name)
+    """Remove a schedule; its runs stay. A time that came before is settled first; the audit log keeps how many were."""
+    if schedule.enabled:
+        settle(session, schedule, now())
+    met = sa.func.count(col(Slot.run_id))
+    settled, met_count = session.exec(select(sa.func.count(), met).where(Slot.schedule_id == schedule.id)).one()
+    counts = {"runs": met_count, "missed": settled - met_count}
+    audit.record(session, actor, "schedule.remove", schedule.id, name=schedule.name, **counts)
     session.delete(schedule)
     bells.ring(session, "schedule")
 
@@ -197,12 +202,15 @@ def settle(session: Session, schedule: Schedule, moment: datetime) -> None:
 
 
 def pulled(session: Session, schedule: Schedule, moment: datetime) -> str | None:
-    """Which trigger beside the clock asks for a run now; in a blackout, and while a run is under way, none does."""
+    """Which trigger beside the clock asks for a run now; in a blackout, and while a run or a canary is under way, none
+    does: it asks afterwards."""
     if schedule.after_feedback is None and schedule.on_drift is None:
         return None
     if blackouts.covering(schedule.blackouts, moment.astimezone(ZoneInfo(schedule.time_zone))) is not None:
         return None
     if session.exec(select(Run.id).where(col(Run.state).in_(("queued", "running"))).limit(1)).first() is not None:
+        return None
+    if policies.running_canary(session) is not None:
         return None
     if schedule.after_feedback is not None and _has_new_feedback(session, schedule, schedule.after_feedback):
         return "feedback"

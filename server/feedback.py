@@ -10,10 +10,10 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 
-from backtalk import opinions
+from backtalk import opinions, receipts
 from backtalk.opinions import ComparisonIn, Judgement
 from backtalk.tables import Opinion
 from server.access import Caller, requires
@@ -56,12 +56,16 @@ class ComparisonOut(BaseModel):
     created_at: datetime
 
 
-class Lesson(BaseModel):
-    """A version that learned from an opinion, in which state of the opinion, and since when it has been live."""
+class LessonOut(BaseModel):
+    """A version that learned from an opinion, in which state of the opinion, and whether people chat with it."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     number: int
-    live_at: datetime | None
     revision: int
+    state: str
+    live_at: datetime | None = Field(description="When it went live for the first time.")
+    is_in_live: bool = Field(description="The live version has learned it: it is this one, or comes from it.")
 
 
 class Receipt(BaseModel):
@@ -72,7 +76,7 @@ class Receipt(BaseModel):
     message_id: UUID
     rating: int | None
     at: datetime
-    versions: list[Lesson]
+    versions: list[LessonOut]
 
 
 class Learned(BaseModel):
@@ -115,16 +119,16 @@ async def compare(given: ComparisonIn, service: Held, caller: User) -> Compariso
 
 
 @router.get("/me/receipts")
-async def receipts(service: Held, caller: User) -> dict[str, list[Receipt]]:
+async def mine(service: Held, caller: User) -> dict[str, list[Receipt]]:
     """Each opinion of the caller and the versions that learned from it."""
-    items = await service.read(lambda session: opinions.receipts(session, caller.person_id))
+    items = await service.read(lambda session: receipts.of_person(session, caller.person_id))
     return {"items": [Receipt.model_validate(item) for item in items]}
 
 
 @router.get("/me/receipts/{number}")
 async def learned(number: int, service: Held, caller: User) -> Learned:
     """From how many opinions a version learned, and how many of them were the caller's."""
-    found = await service.read(lambda session: opinions.learned_by(session, number, caller.person_id))
+    found = await service.read(lambda session: receipts.of_version(session, number, caller.person_id))
     if found is None:
         raise NotFound(f"there is no version {number}")
     total, mine = found

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session, col, select
 
-from backtalk import audit, opinions, people
+from backtalk import audit, opinions, people, receipts
 from backtalk.asking import asked
 from backtalk.entrance import EntranceMode, mode
 from backtalk.tables import (
@@ -449,7 +449,7 @@ def _everything(session: Session, person_id: UUID) -> Json:
             comparison.model_dump(exclude={"person_id"})
             for comparison in session.exec(select(Comparison).where(Comparison.person_id == person_id))
         ],
-        "receipts": opinions.receipts(session, person_id),
+        "receipts": receipts.of_person(session, person_id),
         "audit": [
             row.model_dump(include={"at", "action", "target"})
             for row in session.exec(select(Audit).where(Audit.actor == str(person_id)).order_by(col(Audit.seq)))

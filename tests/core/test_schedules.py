@@ -7,7 +7,7 @@ from sqlmodel import select
 
 from backtalk import canary, drift, forecast, policies, profiles, release, runs, schedules
 from backtalk.database import Database
-from backtalk.tables import Comparison, Run, Schedule, Slot, now
+from backtalk.tables import Audit, Comparison, Run, Schedule, Slot, now
 from tests.population import add_opinion, add_person, add_policy, add_reply
 
 
@@ -130,6 +130,19 @@ def test_a_time_that_came_just_before_a_change_is_not_lost(database: Database) -
     assert times[0].run_id is not None or times[0].missed
 
 
+def test_a_time_that_came_just_before_the_removal_is_not_lost(database: Database) -> None:
+    with database.write() as session:
+        schedule = schedules.add(session, "minutely", "* * * * *", minimum_feedback=0)
+        schedule.updated_at = now() - timedelta(seconds=150)
+        session.add(schedule)
+        session.flush()
+        schedules.remove(session, schedule, "test")
+        assert session.exec(select(Run)).one().state == "queued", "the newest time had come, so its run stays"
+        told = session.exec(select(Audit).where(Audit.action == "schedule.remove")).one().detail
+    assert told["runs"] == 1 and told["missed"] >= 1
+    assert not slots(database)
+
+
 def test_a_profile_that_is_not_there_cannot_be_scheduled(database: Database) -> None:
     with database.write() as session:
         with pytest.raises(profiles.ProfileError, match="no reward profile"):
@@ -152,6 +165,22 @@ def test_a_scheduled_run_waits_for_the_outcome_of_a_canary(database: Database) -
         assert runs.fill_slot(session, schedule, now()) is not None
     waited, _ = slots(database)
     assert "policy 1 is being tried" in (waited.missed or "")
+
+
+def test_a_trigger_that_waits_for_a_canary_is_not_lost(database: Database) -> None:
+    with database.write() as session:
+        schedule = schedules.add(session, "eager", "", minimum_feedback=0, after_feedback=1)
+        add_policy(session, 0, "live")
+        add_policy(session, 1, "candidate", parent=0)
+        person = add_person(session)
+        add_opinion(session, person.id, add_reply(session, person.id, 0))
+        canary.begin(session, 1, "test", release.rules(session))
+        schedules.pull(session, schedule, now())
+        assert schedules.pulled(session, schedule, now()) is None
+        policies.roll_back(session, "test")
+        schedules.pull(session, schedule, now())
+    (slot,) = slots(database)
+    assert slot.run_id is not None
 
 
 # Dry runs ------------------------------------------------------------------------------------------------------------

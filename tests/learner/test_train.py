@@ -17,7 +17,7 @@ from sqlmodel import Session, col, select
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from backtalk import opinions, policies, runs, weights
+from backtalk import policies, receipts, runs, weights
 from backtalk.database import Database
 from backtalk.settings import Settings
 from backtalk.tables import Metric, Opinion, Person, Policy, Run, RunItem, RunLine, RunPerson, Sample
@@ -170,7 +170,7 @@ def test_a_run_makes_a_version_that_people_like_more(promoted: tuple[House, Run]
         items = session.exec(select(RunItem).where(RunItem.run_id == run.id)).all()
         samples = session.exec(select(Sample).where(Sample.run_id == run.id)).all()
         metrics = session.exec(select(Metric).where(Metric.run_id == run.id).order_by(col(Metric.step))).all()
-        receipts = opinions.receipts(session, house.people[0])
+        told = receipts.of_person(session, house.people[0])
         givers = session.exec(select(RunPerson).where(RunPerson.run_id == run.id)).all()
     directory = house.settings.weights_dir / policy.directory
     manifest = weights.verify(directory, weights.public_key(house.settings.keys_dir))
@@ -197,8 +197,8 @@ def test_a_run_makes_a_version_that_people_like_more(promoted: tuple[House, Run]
     assert sum(one.leaning or 0.0 for one in weighed) > 0, "people want what the version brings"
     log = said(house, run)
     assert any("it may go live" in line for line in log) and "version 1 is written" in log[-1]
-    assert len(receipts) == EACH
-    assert {lesson["number"] for one in receipts for lesson in one["versions"]} == {1}
+    assert len(told) == EACH
+    assert {lesson["number"] for one in told for lesson in one["versions"]} == {1}
 
 
 def test_the_same_seed_and_opinions_make_the_same_bytes(promoted: tuple[House, Run]) -> None:

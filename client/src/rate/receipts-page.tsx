@@ -15,7 +15,15 @@ interface Receipt {
   message_id: string
   rating: 1 | -1 | null
   at: string
-  versions: { number: number; live_at: string | null; revision: number }[]
+  versions: Lesson[]
+}
+
+interface Lesson {
+  number: number
+  revision: number
+  state: string
+  live_at: string | null
+  is_in_live: boolean
 }
 
 /** What became of each opinion of mine: the versions that learned from it, and since when they have been live. */
@@ -65,6 +73,13 @@ export default function ReceiptsPage() {
   )
 }
 
+/** The words for whether people chat with what a version learned. */
+function became(version: Lesson) {
+  if (version.live_at === null) return version.state === 'canary' ? 'receipts.tried' : 'receipts.notLive'
+  if (version.is_in_live) return 'receipts.since'
+  return version.state === 'withdrawn' ? 'receipts.takenBack' : 'receipts.wasLive'
+}
+
 function Row({ item }: { item: Receipt }) {
   const { t } = useTranslation()
   const kind =
@@ -78,7 +93,7 @@ function Row({ item }: { item: Receipt }) {
         {item.versions.map((version) => (
           <span key={version.number} className={style.version}>
             <strong>{t('receipts.learned', { version: version.number })}</strong>{' '}
-            {version.live_at ? t('receipts.since', { at: moment(version.live_at) }) : t('receipts.notLive')}
+            {t(became(version), { at: version.live_at && moment(version.live_at) })}
           </span>
         ))}
       </td>

@@ -1,5 +1,6 @@
 """Opinions and comparisons: kept once, changed by the last word, never given on what is not one's own."""
 
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
@@ -8,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import col, select
 
+from backtalk import policies
 from backtalk.asking import ASPECTS, REASONS
-from backtalk.tables import Comparison, Json, Opinion, OpinionHistory, Policy, Run, RunItem, now
+from backtalk.tables import Comparison, Json, Opinion, OpinionHistory, Policy, Run, RunItem
 from tests.server.api.conftest import Home, Somebody
 
 EMPTY: Json = {"rating": None, "rewrite": None, "labels": {}, "reasons": [], "note": None}
@@ -293,24 +295,43 @@ def test_only_different_replies_to_one_question_of_ones_own_can_be_compared(home
         refused(person.post("/api/comparisons", json=body), status, code, words)
 
 
-def test_a_receipt_names_the_versions_that_learned_from_an_opinion(home: Home) -> None:
-    person = home.person(consent=True)
-    learned, waiting = home.reply(person), home.reply(person)
+def test_a_receipt_names_the_versions_that_learned_from_an_opinion(own: Home) -> None:
+    person = own.person(consent=True)
+    learned, waiting = own.reply(person), own.reply(person)
     give(person, learned, {"rating": 1})
     give(person, waiting, {"rating": -1})
-    with home.database.write() as session:
+    with own.database.write() as session:
         opinion = session.exec(select(Opinion).where(Opinion.message_id == learned)).one()
-        for number, state in ((7, "promoted"), (8, "rejected")):
+        for number, state, parent in ((7, "promoted", None), (8, "rejected", 7), (9, "promoted", 7)):
             run = Run(state=state, to_version=number)
             session.add(run)
             session.flush()
-            session.add(Policy(number=number, run_id=run.id, state="retired", directory="", digest="", live_at=now()))
+            version = Policy(number=number, parent=parent, run_id=run.id, state="candidate", directory="", digest="")
+            session.add(version)
             session.add(RunItem(run_id=run.id, kind="opinion", item_id=opinion.id, person_id=person.id, digest=""))
-    receipts = {one["message_id"]: one for one in person.get("/api/me/receipts").json()["items"]}
-    assert [version["number"] for version in receipts[str(learned)]["versions"]] == [7], "8 was rejected"
-    assert receipts[str(learned)]["versions"][0]["live_at"] is not None
+        session.flush()
+        policies.go_live(session, 7, "test")
+
+    def told() -> dict[str, Any]:
+        return {one["message_id"]: one for one in person.get("/api/me/receipts").json()["items"]}
+
+    receipts = told()
+    first, second = receipts[str(learned)]["versions"]
+    assert (first["number"], first["state"], first["is_in_live"]) == (7, "live", True)
+    assert (second["number"], second["live_at"], second["is_in_live"]) == (9, None, False), "8 was rejected"
+    since = first["live_at"]
+    assert since is not None
+    with own.database.write() as session:
+        policies.go_live(session, 9, "test")
+    first, second = told()[str(learned)]["versions"]
+    assert (first["state"], first["is_in_live"], second["is_in_live"]) == ("retired", True, True), "9 comes from 7"
+    with own.database.write() as session:
+        policies.roll_back(session, "test")
+    first, second = told()[str(learned)]["versions"]
+    assert (first["live_at"], first["is_in_live"]) == (since, True), "the first time is when it went live"
+    assert (second["state"], second["is_in_live"]) == ("withdrawn", False)
     assert receipts[str(learned)]["rating"] == 1
     assert receipts[str(waiting)]["versions"] == []
     assert person.get("/api/me/receipts/7").json() == {"number": 7, "opinions": 1, "mine": 1}
-    assert home.person().get("/api/me/receipts/7").json() == {"number": 7, "opinions": 1, "mine": 0}
+    assert own.person().get("/api/me/receipts/7").json() == {"number": 7, "opinions": 1, "mine": 0}
     assert person.get("/api/me/receipts/70").status_code == 404

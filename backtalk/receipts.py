@@ -1,0 +1,67 @@
+"""What came of opinions: the versions that learned from each, and whether people chat with one of these."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from backtalk import policies
+from backtalk.tables import Comparison, Json, Opinion, Policy, Run, RunItem
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A version that learned from an opinion, and in which state of the opinion."""
+
+    number: int
+    revision: int
+    state: str
+    live_at: datetime | None
+    """When it went live for the first time."""
+    is_in_live: bool
+    """The live version has learned it: it is this one, or comes from it."""
+
+
+def of_person(session: Session, person_id: UUID) -> list[Json]:
+    """Each opinion and comparison of a person, newest first, with its lessons in the order of the versions."""
+    given: list[Json] = [
+        {"kind": "opinion", "id": one.id, "message_id": one.message_id, "rating": one.rating, "at": one.updated_at}
+        for one in session.exec(select(Opinion).where(Opinion.person_id == person_id))
+    ]
+    for one in session.exec(select(Comparison).where(Comparison.person_id == person_id)):
+        preferred = one.right_id if one.verdict == "right" else one.left_id
+        given.append(
+            {"kind": "comparison", "id": one.id, "message_id": preferred, "rating": None, "at": one.created_at}
+        )
+    given.sort(key=lambda one: one["at"], reverse=True)
+    learned = lessons(session, person_id)
+    return [{**one, "versions": [asdict(lesson) for lesson in learned.get(one["id"], [])]} for one in given]
+
+
+def lessons(session: Session, person_id: UUID) -> Mapping[UUID, list[Lesson]]:
+    """The lessons of a person's opinions and comparisons, by their ids; a version that the gate refused is none."""
+    made = select(RunItem, Policy).join(Run, col(Run.id) == col(RunItem.run_id))
+    made = made.join(Policy, col(Policy.run_id) == col(Run.id)).where(Run.state == "promoted")
+    rows = session.exec(made.where(RunItem.person_id == person_id).order_by(col(Policy.number))).all()
+    if not rows:
+        return {}
+    began, line = policies.first_live(session), policies.line(session)
+    found: dict[UUID, list[Lesson]] = {}
+    for item, policy in rows:
+        live_at = began.get(policy.number, policy.live_at)
+        lesson = Lesson(policy.number, item.revision, policy.state, live_at, policy.number in line)
+        found.setdefault(item.item_id, []).append(lesson)
+    return found
+
+
+def of_version(session: Session, number: int, person_id: UUID) -> tuple[int, int] | None:
+    """How many opinions a version learned from, and how many of them are this person's; None: there is none such."""
+    policy = session.get(Policy, number)
+    if policy is None:
+        return None
+    mine = sa.func.sum(sa.case((col(RunItem.person_id) == person_id, 1), else_=0))
+    total, own = session.execute(sa.select(sa.func.count(), mine).where(col(RunItem.run_id) == policy.run_id)).one()
+    return total, own or 0
