@@ -15,8 +15,9 @@ from sqlmodel import Session
 
 from backtalk.database import Database
 
-Bell = Literal["schedule", "run", "policy", "reply"]
-"""Of what something has changed; `reply` rings with the ids of the replies that another server's people may follow."""
+Bell = Literal["schedule", "run", "policy", "reply", "conversation"]
+"""Of what something has changed. `reply` rings with the ids of the replies that another server's people may follow,
+`conversation` with the ids of the server, the person and the conversation in which the person has asked something."""
 MOST_IDS = 200
 """Ids that fit into one ring: Postgres takes 8000 bytes."""
 LOOK_SECONDS = 1.0

@@ -5,8 +5,8 @@ replies show is weighed by `sequential.py` on the server; here is what is stored
 """
 
 import hashlib
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -111,14 +111,11 @@ LONG, SHORT, SLOW = 2.0, 0.5, 3.0
 
 
 def usual(session: Session, number: int) -> Json:
-    """What is long, short and slow after the newest replies of a version; nothing is while there are few of them."""
-    rows = session.execute(
-        sa.select(col(Reply.completion_tokens), col(Message.created_at), col(Message.ended_at))
-        .join(Message, col(Message.id) == col(Reply.id))
-        .where(col(Reply.policy_version) == number, col(Message.state) == "done", col(Message.ended_at).is_not(None))
-        .order_by(col(Message.created_at).desc())
-        .limit(USUAL_FROM)
-    ).all()
+    """What is long, short and slow after the newest replies of a version; while it has given few, after those of the
+    versions that it comes from too, and after so few nothing is."""
+    rows = _newest(session, [number])
+    if len(rows) < FEWEST:
+        rows = _newest(session, policies.line(session, number))
     if len(rows) < FEWEST:
         return {}
     lengths = sorted(row[0] for row in rows)
@@ -129,6 +126,16 @@ def usual(session: Session, number: int) -> Json:
         "short": SHORT * low,
         "slow": round(SLOW * paces[-1 - len(rows) // 20], 4),
     }
+
+
+def _newest(session: Session, numbers: Iterable[int]) -> Sequence[sa.Row[tuple[int, datetime, datetime]]]:
+    """Tokens, beginning and end of the newest replies of some versions."""
+    found = sa.select(col(Reply.completion_tokens), col(Message.created_at), col(Message.ended_at)).join(
+        Message, col(Message.id) == col(Reply.id)
+    )
+    done = (col(Message.state) == "done", col(Message.ended_at).is_not(None))
+    newest = found.where(col(Reply.policy_version).in_(numbers), *done).order_by(col(Message.created_at).desc())
+    return session.execute(newest.limit(USUAL_FROM)).all()
 
 
 def pace(seconds: float, tokens: int) -> float:

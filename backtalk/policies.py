@@ -32,9 +32,9 @@ def running_canary(session: Session) -> Canary | None:
     return session.exec(select(Canary).where(col(Canary.state).in_(("watching", "paused")))).first()
 
 
-def line(session: Session) -> frozenset[int]:
-    """The live version and all that it comes from."""
-    current, found = live(session), set[int]()
+def line(session: Session, number: int) -> frozenset[int]:
+    """A version and all that it comes from."""
+    current, found = session.get(Policy, number), set[int]()
     while current is not None and current.number not in found:
         found.add(current.number)
         current = session.get(Policy, current.parent) if current.parent is not None else None

@@ -48,7 +48,8 @@ def lessons(session: Session, person_id: UUID) -> Mapping[UUID, list[Lesson]]:
     rows = session.exec(made.where(RunItem.person_id == person_id).order_by(col(Policy.number))).all()
     if not rows:
         return {}
-    began, line = policies.first_live(session), policies.line(session)
+    began, live = policies.first_live(session), policies.live(session)
+    line = policies.line(session, live.number) if live is not None else frozenset[int]()
     found: dict[UUID, list[Lesson]] = {}
     for item, policy in rows:
         live_at = began.get(policy.number, policy.live_at)

@@ -63,8 +63,11 @@ def trial(seed: int) -> bool:
 async def _try(backtalk: Temporary, visitors: Crowd, make: Callable[[Path], None]) -> Row:
     number = await asyncio.to_thread(_publish, backtalk, make)
     with backtalk.database.write() as session:
-        # No step is ever completed: what ends it is the evidence, or nobody.
-        release.set_rules(session, "bench", canary_shares=[SHARE], canary_people=10**6, alpha=ALPHA)
+        # The step is never completed: what ends it is the evidence, or nobody. So few wanted people leave the share as
+        # it is.
+        release.set_rules(
+            session, "bench", canary_shares=[SHARE], canary_people=PEOPLE // 10, canary_replies=10**6, alpha=ALPHA
+        )
         canary.begin(session, number, "bench", release.rules(session))
     began = time.monotonic()
     while (row := _read(backtalk, number))[0].state == "canary" and _replies(backtalk, row[1]) < MOST:
