@@ -51,6 +51,25 @@ def alone(session: Session) -> None:
         session.execute(sa.text("LOCK TABLE audit IN SHARE ROW EXCLUSIVE MODE"))
 
 
+def newest(
+    session: Session,
+    limit: int,
+    *,
+    before: int | None = None,
+    actor: str | None = None,
+    action: str | None = None,
+    target: str | None = None,
+) -> Sequence[Audit]:
+    """Rows of the log, newest first; only those before a number, of an actor, of an action, or on a target."""
+    query = select(Audit).order_by(col(Audit.seq).desc()).limit(limit)
+    if before is not None:
+        query = query.where(Audit.seq < before)
+    for column, value in ((Audit.actor, actor), (Audit.action, action), (Audit.target, target)):
+        if value is not None:
+            query = query.where(column == value)
+    return session.exec(query).all()
+
+
 def first_broken(session: Session) -> int | None:
     """The number of the first row that is not what was written, or None when the chain is whole."""
     previous, expected = GENESIS, 1

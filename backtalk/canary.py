@@ -6,7 +6,7 @@ replies show is weighed by `sequential.py` on the server; here is what is stored
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -118,8 +118,8 @@ def usual(session: Session, number: int) -> Json:
         rows = _newest(session, policies.line(session, number))
     if len(rows) < FEWEST:
         return {}
-    lengths = sorted(row[0] for row in rows)
-    paces = sorted(pace((row[2] - row[1]).total_seconds(), row[0]) for row in rows)
+    lengths = sorted(tokens for tokens, _ in rows)
+    paces = sorted(pace(seconds, tokens) for tokens, seconds in rows)
     low, high = lengths[len(rows) // 20], lengths[-1 - len(rows) // 20]
     return {
         "long": max(LONG * high, high + 16),
@@ -128,14 +128,15 @@ def usual(session: Session, number: int) -> Json:
     }
 
 
-def _newest(session: Session, numbers: Iterable[int]) -> Sequence[sa.Row[tuple[int, datetime, datetime]]]:
-    """Tokens, beginning and end of the newest replies of some versions."""
+def _newest(session: Session, numbers: Iterable[int]) -> list[tuple[int, float]]:
+    """Tokens and seconds of the newest replies of some versions."""
     found = sa.select(col(Reply.completion_tokens), col(Message.created_at), col(Message.ended_at)).join(
         Message, col(Message.id) == col(Reply.id)
     )
     done = (col(Message.state) == "done", col(Message.ended_at).is_not(None))
     newest = found.where(col(Reply.policy_version).in_(numbers), *done).order_by(col(Message.created_at).desc())
-    return session.execute(newest.limit(USUAL_FROM)).all()
+    rows = session.execute(newest.limit(USUAL_FROM))
+    return [(tokens, (ended - began).total_seconds()) for tokens, began, ended in rows]
 
 
 def pace(seconds: float, tokens: int) -> float:

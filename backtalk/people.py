@@ -1,5 +1,6 @@
 """People, their passwords and their keys: what the server and the command line both do to them."""
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -147,6 +148,21 @@ def add_key(session: Session, person: Person, actor: object | None = None) -> Ne
     session.add(ApiKey(digest=digest(secret), prefix=secret[:8], person_id=person.id))
     audit.record(session, actor or person.id, "key.add", secret[:8])
     return NewKey(secret=secret, person_id=person.id)
+
+
+def find(session: Session, name: str) -> Person:
+    """The person of this name or id.
+
+    Raises:
+        PersonError: there is none.
+    """
+    found = session.exec(select(Person).where(Person.name == name)).first()
+    if found is None:
+        with contextlib.suppress(ValueError):
+            found = session.get(Person, UUID(name))
+    if found is None:
+        raise PersonError(f"there is no person {name!r}; `backtalk person list` shows those there are")
+    return found
 
 
 def set_role(session: Session, person: Person, role: str, actor: object) -> None:

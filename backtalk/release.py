@@ -86,6 +86,20 @@ def waiting(session: Session) -> list[Policy]:
     return list(session.exec(made.where(Policy.parent == start.number).order_by(col(Policy.number))))
 
 
+def test(session: Session, actor: object) -> Announcement:
+    """Announce something harmless, to see whether the webhook takes it.
+
+    Raises:
+        ReleaseError: there is no webhook.
+    """
+    if rules(session).webhook_url is None:
+        raise ReleaseError("no webhook is set; give its address first")
+    sent = announce(session, "test", by=str(actor))
+    session.flush()
+    audit.record(session, actor, "release.test", sent.id)
+    return sent
+
+
 def announcements(session: Session, limit: int) -> list[Announcement]:
     """The newest of them."""
     return list(session.exec(select(Announcement).order_by(col(Announcement.at).desc()).limit(limit)))

@@ -9,6 +9,7 @@ from typer.exceptions import TyperException
 
 from backtalk import __version__
 from backtalk.cli import (
+    audit,
     desk,
     feedback,
     people,
@@ -50,6 +51,7 @@ app.command()(play.simulate)
 app.command()(play.demo)
 app.command()(play.bench)
 app.add_typer(starter.app, name="starter")
+app.command()(audit.audit)
 app.command()(safekeeping.backup)
 app.command()(safekeeping.verify)
 app.add_typer(safekeeping.app, name="key")
@@ -107,7 +109,9 @@ def _sentence(error: Exception) -> str | None:
     from sqlalchemy.exc import OperationalError
 
     from backtalk import (
+        asking,
         database,
+        entrance,
         exports,
         imports,
         instance,
@@ -134,7 +138,9 @@ def _sentence(error: Exception) -> str | None:
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     expected = (
         CommandError
+        | asking.AskingError
         | database.DatabaseError
+        | entrance.EntranceError
         | exports.ExportError
         | imports.BadRow
         | instance.InstanceError

@@ -1,17 +1,21 @@
-"""`backtalk feedback list|show|exclude|include|gold|labelling|delays`: the feedback desk from a terminal."""
+"""`backtalk feedback list|show|exclude|include|gold|labelling|asking|delays`: the feedback desk from a terminal."""
 
+import json
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 import typer
 
 from backtalk.cli.opened import ACTOR, opened
-from backtalk.cli.output import AsJson, CommandError, show, show_json
+from backtalk.cli.output import AsJson, CommandError, say, show, show_json, show_one
 
 if TYPE_CHECKING:
-    from sqlmodel import Session
+    from pydantic import BaseModel
 
+T = TypeVar("T")
 Kind = Annotated[Literal["opinion", "comparison"], typer.Option(help="Opinions on one reply, or comparisons of two.")]
 Item = Annotated[UUID | None, typer.Argument(help="Id of the opinion or comparison.")]
 Whole = Annotated[str | None, typer.Option("--person", help="Everything of this person (name or id), now and later.")]
@@ -26,6 +30,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(gold)
     app.command()(labelling)
     app.command()(delays)
+    app.command("asking")(ask)
 
 
 def list_(
@@ -40,26 +45,39 @@ def list_(
     excluded: Annotated[bool | None, typer.Option("--excluded/--training", help="What trains, or does not.")] = None,
     gold: Annotated[bool | None, typer.Option("--gold/--not-gold", help="On gold items, or on others.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many, newest first.")] = 20,
+    out: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write all that pass to this file, a JSON object a line.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List what people said, with placeholders for what is private in it.
+    """List what people said, or save it, with placeholders for what is private in it.
 
     Example: backtalk feedback list --rating -1 --version 3
     """
     from pydantic import ValidationError
 
-    from backtalk import desk, privacy
+    from backtalk import audit, desk, people, privacy
 
     with opened() as (settings, database), database.read() as session:
         wanted: dict[str, Any] = {"kind": kind, "version": version, "rating": rating, "reason": reason}
         wanted |= {"aspect": aspect, "since": since, "until": until, "excluded": excluded, "gold": gold}
-        wanted["person_id"] = _person(session, person) if person is not None else None
+        wanted["person_id"] = people.find(session, person).id if person is not None else None
         try:
             filters = desk.Filters(**wanted)
         except ValidationError as error:
             first = error.errors()[0]
             raise typer.BadParameter(f"{first['loc'][0]}: {first['msg']} (found {first['input']!r})") from error
-        rows = [item.model_dump() for item in desk.page(session, filters, limit, privacy.load(settings.data_dir)).items]
+        own = privacy.load(settings.data_dir)
+        if out is None:
+            rows = [item.model_dump() for item in desk.page(session, filters, limit, own).items]
+        else:
+            count = _save(out, desk.everything(session, filters, own))
+    if out is not None:
+        with opened() as (_, database), database.write() as session:
+            chosen = filters.model_dump(mode="json", exclude_none=True)
+            audit.record(session, ACTOR, "feedback.export", "desk", rows=count, **chosen)
+        say({"path": str(out), "rows": count}, f"{count} rows written to {out}", as_json)
+        return
     columns = (
         "id",
         "at",
@@ -191,6 +209,30 @@ def labelling(
     )
 
 
+def ask(
+    compare_share: Annotated[float | None, typer.Option(min=0, max=1, help="Of replies: a second draft.")] = None,
+    aspects: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="JSON list of aspects.")] = None,
+    reasons: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="JSON list of reasons.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what people are asked for; with options, change it. `--json` prints the lists as the files hold them.
+
+    Example: backtalk feedback asking --compare-share 0.05
+    """
+    from dataclasses import asdict
+
+    from backtalk import asking
+
+    with opened(make=True) as (_, database):
+        if compare_share is not None or aspects is not None or reasons is not None:
+            kinds = (_listed(aspects, asking.Aspect), _listed(reasons, asking.Reason))
+            with database.write() as session:
+                asking.ask_for(session, ACTOR, compare_share, *kinds)
+        with database.read() as session:
+            found = asking.asked(session)
+    show_one(asdict(found), as_json)
+
+
 def delays(as_json: AsJson = False) -> None:
     """Tell how many seconds feedback took until a version that learned from it was live, in parts.
 
@@ -215,6 +257,26 @@ def delays(as_json: AsJson = False) -> None:
     show(rows, ("version", "opinions", "p50", "p95", *PARTS), as_json, "no version has learned from feedback yet")
 
 
+def _save(out: Path, items: "Iterable[BaseModel]") -> int:
+    count = 0
+    with out.open("w", encoding="utf-8") as file:
+        for item in items:
+            file.write(f"{item.model_dump_json()}\n")
+            count += 1
+    return count
+
+
+def _listed(path: Path | None, kind: Callable[..., T]) -> list[T] | None:
+    if path is None:
+        return None
+    try:
+        return [kind(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+    except (TypeError, ValueError) as error:
+        raise CommandError(
+            f"{path} cannot be read ({error}); expected a list as `backtalk feedback asking --json` prints it"
+        ) from error
+
+
 def _of(part: int, whole: int, low: float | None = None, high: float | None = None) -> str | None:
     if not whole:
         return None
@@ -223,13 +285,13 @@ def _of(part: int, whole: int, low: float | None = None, high: float | None = No
 
 
 def _set(item: UUID | None, kind: Any, person: str | None, excluded: bool, reason: str, as_json: bool) -> None:
-    from backtalk import desk
+    from backtalk import desk, people
 
     if (item is None) == (person is None):
         raise typer.BadParameter("name one thing: the id of an opinion, or --person")
     with opened() as (_, database), database.write() as session:
         if person is not None:
-            person_id = _person(session, person)
+            person_id = people.find(session, person).id
             desk.exclude_person(session, ACTOR, person_id, excluded, reason)
             versions = [one.number for one in desk.touched(session, person_id)]
         else:
@@ -241,17 +303,3 @@ def _set(item: UUID | None, kind: Any, person: str | None, excluded: bool, reaso
         return
     told = ", ".join(map(str, versions)) or "none"
     print(f"{'kept out of' if excluded else 'let into'} training; versions that learned from it: {told}")
-
-
-def _person(session: "Session", name: str) -> UUID:
-    from sqlmodel import select
-
-    from backtalk.tables import Person
-
-    found = session.exec(select(Person.id).where(Person.name == name)).first()
-    if found is not None:
-        return found
-    try:
-        return UUID(name)
-    except ValueError as error:
-        raise CommandError(f"there is no person {name!r}; `backtalk person list` shows those there are") from error

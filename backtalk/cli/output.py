@@ -58,6 +58,14 @@ def show_one(row: Row, as_json: bool) -> None:
         print(f"{name.replace('_', ' '):<{width}}  {cell(value)}")
 
 
+def say(row: Row, sentence: str, as_json: bool) -> None:
+    """Print what was done: a JSON object, or a sentence."""
+    if as_json:
+        show_json(row)
+    else:
+        print(sentence)
+
+
 def show_json(value: object) -> None:
     """Print JSON with moments in ISO 8601, as the HTTP interface writes them."""
     print(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))

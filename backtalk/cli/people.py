@@ -2,14 +2,17 @@
 
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from backtalk.cli.opened import ACTOR, opened
-from backtalk.cli.output import AsJson, CommandError, pick, show, show_json
+from backtalk.cli.output import AsJson, CommandError, pick, say, show, show_json
 
-app = typer.Typer(help="Make and list people and their API keys.", no_args_is_help=True)
+app = typer.Typer(help="People, their roles and API keys, and who is let in.", no_args_is_help=True)
+
+
+Name = Annotated[str, typer.Argument(help="Name or id of the person.")]
 
 
 class Role(StrEnum):
@@ -70,10 +73,73 @@ def invite(as_json: AsJson = False) -> None:
 
     with opened(make=True) as (settings, database), database.write() as session:
         word = people.invite(session, settings, ACTOR)
-    if as_json:
-        show_json({"invite": word})
-    else:
-        print(word)
+    say({"invite": word}, word, as_json)
+
+
+@app.command()
+def entrance(
+    signup: Annotated[
+        Literal["guest", "open", "invite", "closed"] | None,
+        typer.Argument(
+            help="Anybody as a guest; whoever signs up; whoever has an invitation; nobody new. Left out: tell."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell who is let in, or choose it where the setting BACKTALK_SIGNUP does not.
+
+    Example: backtalk person entrance invite
+    """
+    from backtalk import entrance as rules
+
+    with opened(make=True) as (settings, database):
+        if signup is not None:
+            with database.write() as session:
+                rules.choose(session, settings, ACTOR, signup)
+        with database.read() as session:
+            mode, fixed = rules.mode(session, settings), rules.is_fixed(settings)
+    said = f"{mode}, as BACKTALK_SIGNUP says" if fixed else mode
+    say({"signup": mode, "fixed": fixed}, said, as_json)
+
+
+@app.command()
+def role(
+    name: Name, role: Annotated[Role, typer.Argument(help="What the person may do.")], as_json: AsJson = False
+) -> None:
+    """Give a person another role; a running server follows within a second.
+
+    Example: backtalk person role ada rater
+    """
+    from backtalk import people
+
+    with opened() as (_, database), database.write() as session:
+        person = people.find(session, name)
+        people.set_role(session, person, role.value, ACTOR)
+        shown = pick(person, ("id", "name", "role"))
+    say(shown, f"{shown['name']} is {shown['role']} now", as_json)
+
+
+@app.command()
+def erase(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Erase a person with everything that belongs to them. Versions that learned from them go, and the next run
+    begins before these.
+
+    Example: backtalk person erase ada --yes
+    """
+    from backtalk import people
+
+    with opened() as (_, database):
+        with database.read() as session:
+            person = people.find(session, name)
+        if not yes:
+            typer.confirm(f"Erase {person.name or person.id} for good, with conversations and opinions?", abort=True)
+        with database.write() as session:
+            people.erase(session, people.find(session, str(person.id)), ACTOR)
+    say({"id": str(person.id), "erased": True}, f"{person.name or person.id} is erased", as_json)
 
 
 @app.command("list")

@@ -185,7 +185,7 @@ def export(
     """
     import shutil
 
-    from backtalk import weights
+    from backtalk import audit, weights
 
     with opened() as (settings, database):
         with database.read() as session:
@@ -196,6 +196,8 @@ def export(
     shutil.copytree(source, directory, dirs_exist_ok=True)
     for path in directory.iterdir():
         path.chmod(0o644)
+    with opened() as (_, database), database.write() as session:
+        audit.record(session, ACTOR, "policy.export", number)
     print(f"policy {number} copied to {directory}")
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from backtalk.cli.opened import ACTOR, opened
-from backtalk.cli.output import AsJson, CommandError, pick, show, show_one
+from backtalk.cli.output import AsJson, CommandError, pick, say, show, show_one
 
 if TYPE_CHECKING:
     from backtalk.settings import Settings
@@ -82,6 +82,19 @@ def set_rules(
     with opened(make=True) as (settings, database), database.write() as session:
         shown = _shown(release.set_rules(session, ACTOR, **changes), settings)
     show_one(shown, as_json)
+
+
+@app.command()
+def test(as_json: AsJson = False) -> None:
+    """Have a running server send the webhook something harmless; `release announcements` tells how it went.
+
+    Example: backtalk release test
+    """
+    from backtalk import release
+
+    with opened() as (_, database), database.write() as session:
+        sent = pick(release.test(session, ACTOR), ANNOUNCED)
+    say(sent, f"announcement {sent['id']} is on its way", as_json)
 
 
 @app.command()

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
-from sqlmodel import col, select
 
-from backtalk.tables import Audit, Json
+from backtalk import audit
+from backtalk.tables import Json
 from server.operate.rules import PREFIX, Held, Limit, Operator
 
 router = APIRouter(prefix=PREFIX, tags=["audit"])
@@ -45,12 +45,8 @@ async def list_audit(
     limit: Limit = 100,
 ) -> AuditPage:
     """The audit log, newest first. `backtalk verify` proves that nothing in it was changed."""
-    query = select(Audit).order_by(col(Audit.seq).desc()).limit(limit + 1)
-    if before is not None:
-        query = query.where(Audit.seq < before)
-    for column, value in ((Audit.actor, actor), (Audit.action, action), (Audit.target, target)):
-        if value is not None:
-            query = query.where(column == value)
-    rows = await service.read(lambda session: session.exec(query).all())
+    rows = await service.read(
+        lambda session: audit.newest(session, limit + 1, before=before, actor=actor, action=action, target=target)
+    )
     items = [AuditOut.model_validate(row) for row in rows[:limit]]
     return AuditPage(items=items, next=items[-1].seq if len(rows) > limit else None)

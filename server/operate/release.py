@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 
 from backtalk import canary, release
-from backtalk.announcements import announce, secret
+from backtalk.announcements import secret
 from backtalk.settings import Settings
 from backtalk.tables import Canary, Json, ReleaseRules
 from server.errors import Conflict
@@ -139,9 +139,7 @@ async def test(service: Held, caller: Operator) -> AnnouncementOut:
     def send(session: Session) -> AnnouncementOut:
         if release.rules(session).webhook_url is None:
             raise Conflict("no webhook is set; give its address first")
-        sent = announce(session, "test", by=str(caller.person_id))
-        session.flush()
-        return AnnouncementOut.model_validate(sent)
+        return AnnouncementOut.model_validate(release.test(session, caller.person_id))
 
     return await service.writer.write(send)
 

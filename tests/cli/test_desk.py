@@ -53,6 +53,29 @@ def test_feedback_is_listed_read_and_kept_out(backtalk: Command, laid: Laid, tmp
     assert backtalk("feedback", "delays").out.startswith("no version has learned")
 
 
+def test_what_passes_the_filters_is_saved(backtalk: Command, laid: Laid, tmp_path: Path) -> None:
+    lay(backtalk, tmp_path)
+    out = tmp_path / "down.jsonl"
+    assert backtalk("feedback", "list", "--rating", -1, "--out", out).out == f"8 rows written to {out}\n"
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["rating"] for row in rows] == [-1] * 8 and "[mail 1]" in rows[0]["reply"]
+    told = backtalk("audit", "--action", "feedback.export", "--json").json[0]
+    assert (told["actor"], told["detail"]["rows"], told["detail"]["rating"]) == ("command line", 8, -1)
+
+
+def test_what_people_are_asked_for_is_told_and_changed(backtalk: Command, laid: Laid, tmp_path: Path) -> None:
+    before = backtalk("feedback", "asking", "--json").json
+    file = tmp_path / "reasons.json"
+    file.write_text(json.dumps([*before["reasons"], {**before["reasons"][0], "id": "rude"}]))
+    after = backtalk("feedback", "asking", "--compare-share", 0.25, "--reasons", file, "--json").json
+    assert after["compare_share"] == 0.25 and after["aspects"] == before["aspects"]
+    assert [one["id"] for one in after["reasons"]][-1] == "rude"
+    file.write_text('[{"name": "rude"}]')
+    refused = backtalk("feedback", "asking", "--reasons", file)
+    assert refused.code == 1 and "expected a list as" in refused.err
+    assert backtalk("feedback", "asking", "--compare-share", 2).code == 2
+
+
 def test_raters_are_known_by_gold_and_by_each_other(backtalk: Command, laid: Laid, tmp_path: Path) -> None:
     lay(backtalk, tmp_path)
     assert "no rater has answered" in backtalk("feedback", "labelling", "--gold-share", 0.25).out

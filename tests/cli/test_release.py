@@ -18,7 +18,10 @@ def test_the_rules_of_release_are_shown_and_set(backtalk: Command, laid: Laid) -
     assert "operator" in backtalk("release", "show").out
     with_hook = backtalk("release", "set", "--webhook", "https://hooks.example.org/x", "--json").json
     assert with_hook["webhook_secret"].startswith("whsec_")
+    sent = backtalk("release", "test", "--json").json
+    assert (sent["kind"], sent["delivered_at"]) == ("test", None), "a server takes it along"
     assert backtalk("release", "set", "--webhook", "", "--json").json["webhook_secret"] is None
+    assert "no webhook is set" in backtalk("release", "test").err
     for wrong, words in (("5;25", "such as 5,25"), ("60", "at most 0.5")):
         refused = backtalk("release", "set", "--shares", wrong)
         assert refused.code == 1
@@ -29,6 +32,7 @@ def test_the_rules_of_release_are_shown_and_set(backtalk: Command, laid: Laid) -
 
 def test_a_version_is_tried_approved_turned_down_and_taken_back(backtalk: Command, laid: Laid, tmp_path: Path) -> None:
     backtalk("policy", "export", 0, tmp_path / "model")
+    assert backtalk("audit", "--action", "policy.export", "--json").json[0]["target"] == "0"
     for _ in range(3):
         backtalk("policy", "import", tmp_path / "model")
     none_yet = backtalk("policy", "watch")
