@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from backtalk import __version__
 from backtalk.settings import write_once
 
+WORKSPACE = ".making-"
+"""What the names of directories begin with in which versions are being made."""
 MANIFEST = "manifest.json"
 ALLOWED = re.compile(
     r"config\.json|generation_config\.json|model\.safetensors|model-\d{5}-of-\d{5}\.safetensors"
@@ -109,9 +111,9 @@ def publish(
     return directory, manifest
 
 
-def workspace(weights_dir: Path) -> Path:
-    """A fresh directory beside the versions, to build the next one in."""
-    return Path(tempfile.mkdtemp(prefix=".making-", dir=weights_dir))
+def workspace(weights_dir: Path, run: object = "") -> Path:
+    """A fresh directory beside the versions, to build the next one in; its name tells for which run, if for one."""
+    return Path(tempfile.mkdtemp(prefix=f"{WORKSPACE}{run}-", dir=weights_dir))
 
 
 def verify(directory: Path, public_key: Ed25519PublicKey | None = None) -> Manifest:
@@ -142,6 +144,14 @@ def verify(directory: Path, public_key: Ed25519PublicKey | None = None) -> Manif
         if path.stat().st_size != expected.get("size") or _sha256(path) != expected.get("sha256"):
             raise WeightsError(f"{directory.name}/{name}: its bytes are not those that were published")
     return manifest
+
+
+def run_of(directory: Path) -> str | None:
+    """The run that a version says it comes from, unchecked; None where it says nothing that can be read."""
+    try:
+        return _read_manifest(directory).run
+    except WeightsError:
+        return None
 
 
 def _read_manifest(directory: Path) -> Manifest:

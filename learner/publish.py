@@ -47,7 +47,7 @@ def publish(
         Rejected: somebody took a consent or an opinion back meanwhile, or another version went live.
         LeaseLost: the run is no longer ours; the files are not entered anywhere.
     """
-    made = weights.workspace(settings.weights_dir)
+    made = weights.workspace(settings.weights_dir, run_id)
     write_model(made, candidate, settings.weights_dir / parent.directory)
     with database.read() as session:
         number = policies.next_number(session)

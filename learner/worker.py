@@ -13,11 +13,11 @@ from threading import Event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
-from backtalk import lifeline, runs, trouble
+from backtalk import lifeline, runs, trouble, weights
 from backtalk.bells import Ears
 from backtalk.database import Database
 from backtalk.settings import Settings
-from backtalk.tables import Run, now
+from backtalk.tables import Policy, Run, now
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +107,7 @@ class Worker:
         if stop.is_set() and code != 0:
             return  # the run stays `running`; when its lease is over, the next learner starts it afresh
         self._bury(run, code)
+        self.tidy()
 
     def _hold(self, run: Run) -> None:
         """Keep the lease for a training that is only starting: on a busy machine that takes longer than the lease."""
@@ -139,12 +140,19 @@ class Worker:
             return False
 
     def tidy(self) -> None:
-        """Remove what trainings that were killed left behind in the weights directory."""
-        for path in self._settings.weights_dir.glob(".making-*"):
-            if now().timestamp() - path.stat().st_mtime > ABANDONED.total_seconds():
-                shutil.rmtree(path, ignore_errors=True)
+        """Remove what trainings left behind that were killed, and what others did long ago."""
         with self._database.read() as session:
-            under_way = set(session.exec(select(Run.id).where(col(Run.state).in_(("queued", "running")))))
+            under_way = set(map(str, session.exec(select(Run.id).where(col(Run.state).in_(("queued", "running"))))))
+            ended = set(map(str, session.exec(select(Run.id).where(col(Run.state).in_(runs.ENDED)))))
+            entered = set(session.exec(select(Policy.directory)))  # asked last: a run ends when its version is entered
+        for path in self._settings.weights_dir.glob(f"{weights.WORKSPACE}*"):
+            run = path.name.removeprefix(weights.WORKSPACE).rpartition("-")[0]
+            age = now().timestamp() - path.stat().st_mtime
+            if run in ended or (run not in under_way and age > ABANDONED.total_seconds()):
+                shutil.rmtree(path, ignore_errors=True)
+        for path in self._settings.weights_dir.glob("[0-9]*-*"):
+            if path.name not in entered and weights.run_of(path) in ended:
+                shutil.rmtree(path, ignore_errors=True)
         for path in self._settings.checkpoints_dir.glob("*"):
-            if path.name not in map(str, under_way):
+            if path.name not in under_way:
                 shutil.rmtree(path, ignore_errors=True)

@@ -102,11 +102,23 @@ def test_a_child_is_told_where_things_are(settings: Settings, database: Database
     assert Path(out.read_text()) == settings.data_dir.resolve()
 
 
-def test_a_cancelled_child_that_does_not_hear_is_killed_within_five_seconds(
+def test_a_cancelled_child_that_does_not_hear_is_killed_and_leaves_nothing_half(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
     begun = tmp_path / "begun"
-    code = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)"
+    first_policy(database)
+    code = f"""if True:
+        import pathlib, sys, time
+        from backtalk import weights
+        run, home = sys.argv[1], pathlib.Path({str(settings.weights_dir)!r})
+        (weights.workspace(home, run) / "model.safetensors").touch()
+        made = weights.workspace(home, run)
+        (made / "config.json").write_text("{{}}")
+        key = weights.signing_key(pathlib.Path({str(settings.keys_dir)!r}))
+        weights.publish(made, home, key, number=1, run=run)  # and never entered
+        (pathlib.Path({str(settings.checkpoints_dir)!r}) / run).mkdir(parents=True)
+        pathlib.Path({str(begun)!r}).touch()
+        time.sleep(600)"""
     thread = threading.Thread(target=do, args=(settings, database, code))
     thread.start()
     wait(begun.exists)
@@ -115,6 +127,7 @@ def test_a_cancelled_child_that_does_not_hear_is_killed_within_five_seconds(
     thread.join(120)
     assert not thread.is_alive()
     assert stored(database).state == "cancelled"
+    assert not list(settings.weights_dir.iterdir()) and not list(settings.checkpoints_dir.iterdir())
 
 
 def test_a_stopped_worker_leaves_the_run_to_the_next_one(
