@@ -1,30 +1,33 @@
 /** Markdown of strangers, shown safely: no raw HTML, no remote images, links that say where they lead. */
 
 import type { Element } from 'hast'
-import { memo, useMemo } from 'react'
-import ReactMarkdown, { type Components, type ExtraProps } from 'react-markdown'
+import { toJsxRuntime } from 'hast-util-to-jsx-runtime'
+import { memo, type ReactNode, useMemo } from 'react'
+import { Fragment, jsx, jsxs } from 'react/jsx-runtime'
 
 import { blocksOf, mended, withDollarMath } from './blocks'
 import { Code } from './code'
 import style from './markdown.module.css'
 import { Formula } from './math'
-import { reading } from './reading'
+import { read } from './reading'
 
-const components: Components = {
-  a: ({ href, children }) => <Link href={href ?? ''}>{children}</Link>,
-  img: ({ src, alt }) => <Link href={typeof src === 'string' ? src : ''}>{alt ?? ''}</Link>,
-  pre: ({ node, children }) => {
+type Drawn<Tag extends 'a' | 'img' | 'pre' | 'code' | 'table'> = React.ComponentProps<Tag> & { node?: Element }
+
+const components = {
+  a: ({ href, children }: Drawn<'a'>) => <Link href={href ?? ''}>{children}</Link>,
+  img: ({ src, alt }: Drawn<'img'>) => <Link href={typeof src === 'string' ? src : ''}>{alt ?? ''}</Link>,
+  pre: ({ node, children }: Drawn<'pre'>) => {
     const code = node?.children[0]
     if (code?.type !== 'element' || code.tagName !== 'code') return <pre>{children}</pre>
     const tex = formulaIn(code)
     if (tex !== null) return <Formula tex={tex} display />
     return <Code text={textOf(code).replace(/\n$/, '')} language={languageOf(code)} />
   },
-  code: ({ node, children }: React.ComponentProps<'code'> & ExtraProps) => {
+  code: ({ node, children }: Drawn<'code'>) => {
     const tex = node ? formulaIn(node) : null
     return tex === null ? <code>{children}</code> : <Formula tex={tex} display={false} />
   },
-  table: ({ children }) => (
+  table: ({ children }: Drawn<'table'>) => (
     <div className={style.table} tabIndex={0} role="group">
       <table>{children}</table>
     </div>
@@ -32,11 +35,8 @@ const components: Components = {
 }
 
 const Block = memo(function Block({ text }: { text: string }) {
-  return (
-    <ReactMarkdown remarkPlugins={reading} components={components}>
-      {text}
-    </ReactMarkdown>
-  )
+  const drawn: unknown = toJsxRuntime(read(text), { Fragment, jsx, jsxs, components, passNode: true })
+  return drawn as ReactNode
 })
 
 /** `isGrowing`: more text is on its way, so the last block may be half a thing. */
