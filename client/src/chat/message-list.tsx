@@ -4,11 +4,10 @@ import { useTranslation } from 'react-i18next'
 import { Up } from '../icons'
 import { IconButton } from '../parts/icon-button'
 import style from './chat.module.css'
-import { Question } from './question'
-import { Reply } from './reply'
 import { ReplyAnnouncer } from './reply-announcer'
 import { Stretch, STRETCH } from './stretch'
 import type { Step } from './tree'
+import { Busy } from './turn-button'
 
 interface MessageListProps {
   path: Step[]
@@ -28,36 +27,31 @@ const FEW = 60
 export function MessageList({ path, conversation, editing, onEdit, onSayInstead, isBusy, children }: MessageListProps) {
   const { t } = useTranslation()
   const { view, content, isAtEnd, goToEnd } = useFollowing(path.length, Boolean(children))
+  // Always the same function, so that no turn is drawn anew because another one came.
+  const latest = useRef(onSayInstead)
+  useLayoutEffect(() => {
+    latest.current = onSayInstead
+  })
+  const sayInstead = useCallback((step: Step, text: string) => latest.current(step, text), [])
   return (
     <div className={style.scroller}>
       <div className={style.view} ref={view}>
         <div className={style.thread} ref={content}>
-          {stretches(path).map((steps, index, all) => (
-            <Stretch
-              key={index}
-              steps={steps}
-              isNear={path.length <= FEW || index >= all.length - 2}
-              view={view}
-              said={t('chat.said')}
-              replied={t('chat.replied')}
-            >
-              {steps.map((step) =>
-                step.role === 'user' ? (
-                  <Question
-                    key={step.id}
-                    step={step}
-                    conversation={conversation}
-                    isEditing={editing === step.id}
-                    onEdit={onEdit}
-                    onSayInstead={onSayInstead}
-                    isBusy={isBusy}
-                  />
-                ) : (
-                  <Reply key={step.id} step={step} isLast={step === path.at(-1)} isBusy={isBusy} />
-                ),
-              )}
-            </Stretch>
-          ))}
+          <Busy value={isBusy}>
+            {stretches(path).map((steps, index, all) => (
+              <Stretch
+                key={index}
+                steps={steps}
+                isNear={path.length <= FEW || index >= all.length - 2}
+                view={view}
+                conversation={conversation}
+                last={index === all.length - 1 ? (path.at(-1)?.id ?? null) : null}
+                editing={steps.some((step) => step.id === editing) ? editing : null}
+                onEdit={onEdit}
+                onSayInstead={sayInstead}
+              />
+            ))}
+          </Busy>
           {children}
         </div>
       </div>

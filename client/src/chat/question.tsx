@@ -5,11 +5,11 @@ import { useTranslation } from 'react-i18next'
 import { Pencil } from '../icons'
 import { CopyButton } from '../parts/copy-button'
 import { useGrowing } from '../parts/growing'
-import { IconButton } from '../parts/icon-button'
 import { BranchPager } from './branch-pager'
 import style from './chat.module.css'
 import { useChat } from './session'
 import { placeOf, type Step } from './tree'
+import { TurnButton } from './turn-button'
 
 interface QuestionProps {
   step: Step
@@ -17,11 +17,10 @@ interface QuestionProps {
   isEditing: boolean
   onEdit: (id: string | null) => void
   onSayInstead: (step: Step, text: string) => void
-  isBusy: boolean
 }
 
 /** What the person said. It can be said differently: that begins a branch beside it. */
-export const Question = memo(function Question({ step, conversation, isEditing, onEdit, onSayInstead, isBusy }: QuestionProps) {
+export const Question = memo(function Question({ step, conversation, isEditing, onEdit, onSayInstead }: QuestionProps) {
   const { t } = useTranslation()
   const message = useChat((state) => state.messages[step.id])
   if (!message) return null
@@ -37,9 +36,9 @@ export const Question = memo(function Question({ step, conversation, isEditing, 
         </div>
         <div className={style.questionActions}>
           <CopyButton text={message.content} />
-          <IconButton label={t('chat.edit')} disabled={isBusy} onClick={() => onEdit(step.id)}>
+          <TurnButton label={t('chat.edit')} onClick={() => onEdit(step.id)}>
             <Pencil size={16} />
-          </IconButton>
+          </TurnButton>
         </div>
       </div>
       <BranchPager step={step} place={placeOf(step, conversation ?? '')} />

@@ -1,10 +1,9 @@
-import { lazy, memo, Suspense, useState } from 'react'
+import { lazy, memo, Suspense, use, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { Again, Columns } from '../icons'
 import { Markdown } from '../markdown/markdown'
 import { CopyButton } from '../parts/copy-button'
-import { IconButton } from '../parts/icon-button'
 import { useMe } from '../people/me'
 import { compare, compareWithAnother, isInvited } from '../rate/comparison'
 import { OpinionBar, SayMore } from '../rate/opinion-bar'
@@ -15,6 +14,7 @@ import style from './chat.module.css'
 import type { Message } from './message'
 import { session, useChat } from './session'
 import { placeOf, type Step } from './tree'
+import { Busy, TurnButton } from './turn-button'
 
 const RewriteEditor = lazy(() => import('../rate/rewrite').then(({ RewriteEditor }) => ({ default: RewriteEditor })))
 const Rewritten = lazy(() => import('../rate/rewrite').then(({ Rewritten }) => ({ default: Rewritten })))
@@ -22,16 +22,14 @@ const Rewritten = lazy(() => import('../rate/rewrite').then(({ Rewritten }) => (
 interface ReplyProps {
   step: Step
   isLast: boolean
-  isBusy: boolean
 }
 
 /** What the model said, which version said it, and what the person thinks of it. */
-export const Reply = memo(function Reply({ step, isLast, isBusy }: ReplyProps) {
+export const Reply = memo(function Reply({ step, isLast }: ReplyProps) {
   const { t } = useTranslation()
   const message = useChat((state) => state.messages[step.id])
   const [isRewriting, setRewriting] = useState(false)
   const [isStripOpen, setStripOpen] = useState(false)
-  const { data: me } = useMe()
   if (!message) return null
 
   const { id, content, state, feedback } = message
@@ -57,7 +55,7 @@ export const Reply = memo(function Reply({ step, isLast, isBusy }: ReplyProps) {
           {content === '' && isStreaming ? <Thinking /> : <Markdown text={content} isGrowing={isStreaming} />}
         </div>
       )}
-      <Ending message={message} isBusy={isBusy} />
+      <Ending message={message} />
       {!isStreaming && !isRewriting && (
         <div className={style.actions}>
           {state !== 'failed' && (
@@ -71,13 +69,13 @@ export const Reply = memo(function Reply({ step, isLast, isBusy }: ReplyProps) {
             />
           )}
           <CopyButton text={rewrite ?? content} />
-          <IconButton label={t('chat.regenerate')} disabled={isBusy} onClick={() => session.regenerate(id)}>
+          <TurnButton label={t('chat.regenerate')} onClick={() => session.regenerate(id)}>
             <Again size={16} />
-          </IconButton>
+          </TurnButton>
           {mayCompare && (
-            <IconButton label={t('compare.open')} disabled={isBusy} onClick={startComparing}>
+            <TurnButton label={t('compare.open')} onClick={startComparing}>
               <Columns size={16} />
-            </IconButton>
+            </TurnButton>
           )}
           <BranchPager step={step} place={place} />
           {feedback && !isStripOpen && <SayMore onOpen={() => setStripOpen(true)} />}
@@ -94,21 +92,33 @@ export const Reply = memo(function Reply({ step, isLast, isBusy }: ReplyProps) {
         </div>
       )}
       {isStripOpen && !isRewriting && <OpinionStrip reply={message} onClose={() => setStripOpen(false)} />}
-      {isLast && mayCompare && !isBusy && !isRewriting && !feedback && other === undefined && isInvited(id, me?.compare_share ?? 0) && (
-        <p className={rateStyle.invitation}>
-          {t('compare.invitation')}
-          <button type="button" onClick={startComparing}>
-            {t('compare.accept')}
-          </button>
-        </p>
+      {isLast && mayCompare && !isRewriting && !feedback && other === undefined && (
+        <Invitation reply={id} onAccept={startComparing} />
       )}
     </article>
   )
 })
 
-/** How a reply ended, where it did not end by itself, and the way on. */
-function Ending({ message, isBusy }: { message: Message; isBusy: boolean }) {
+/** Now and then a comparison is asked for. */
+function Invitation({ reply, onAccept }: { reply: string; onAccept: () => void }) {
   const { t } = useTranslation()
+  const { data: me } = useMe()
+  const isBusy = use(Busy)
+  if (isBusy || !isInvited(reply, me?.compare_share ?? 0)) return null
+  return (
+    <p className={rateStyle.invitation}>
+      {t('compare.invitation')}
+      <button type="button" onClick={onAccept}>
+        {t('compare.accept')}
+      </button>
+    </p>
+  )
+}
+
+/** How a reply ended, where it did not end by itself, and the way on. */
+function Ending({ message }: { message: Message }) {
+  const { t } = useTranslation()
+  const isBusy = use(Busy)
   if (message.state === 'failed') {
     return (
       <p className={style.ending} data-kind="failed">

@@ -1,6 +1,10 @@
-import { type ReactNode, type RefObject, startTransition, useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { memo, type RefObject, startTransition, useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import { shallow } from 'zustand/shallow'
 
 import style from './chat.module.css'
+import { Question } from './question'
+import { Reply } from './reply'
 import { useChat } from './session'
 import type { Step } from './tree'
 
@@ -16,10 +20,13 @@ interface StretchProps {
   /** Draw it at once, without waiting until it comes near the window. */
   isNear: boolean
   view: RefObject<HTMLElement | null>
-  /** What a screen reader says before each turn. */
-  said: string
-  replied: string
-  children: ReactNode
+  conversation: string | null
+  /** The last turn of all, if it is here. */
+  last: string | null
+  /** The turn that is being edited, if it is here. */
+  editing: string | null
+  onEdit: (id: string | null) => void
+  onSayInstead: (step: Step, text: string) => void
 }
 
 /**
@@ -27,7 +34,7 @@ interface StretchProps {
  * search finds words in them, a screen reader reads them, and nothing is spent on drawing them. Once drawn they stay
  * drawn, with whatever is open in them.
  */
-export function Stretch({ steps, isNear, view, said, replied, children }: StretchProps) {
+export const Stretch = memo(function Stretch({ steps, isNear, view, ...rest }: StretchProps) {
   const place = useRef<HTMLDivElement>(null)
   const heightBefore = useRef<number | null>(null)
   const [isDrawn, setDrawn] = useState(isNear)
@@ -58,19 +65,37 @@ export function Stretch({ steps, isNear, view, said, replied, children }: Stretc
 
   return (
     <div ref={place} className={style.stretch} style={{ containIntrinsicSize: `auto ${height}px` }}>
-      {isDrawn
-        ? children
-        : steps.map((step) => <Afar key={step.id} step={step} label={step.role === 'user' ? said : replied} />)}
+      {isDrawn ? steps.map((step) => <Turn key={step.id} step={step} {...rest} />) : steps.map((step) => <Afar key={step.id} step={step} />)}
     </div>
+  )
+}, isSame)
+
+function isSame({ steps: before, ...a }: StretchProps, { steps: now, ...b }: StretchProps): boolean {
+  return shallow(before, now) && shallow(a, b)
+}
+
+type TurnProps = { step: Step } & Pick<StretchProps, 'conversation' | 'last' | 'editing' | 'onEdit' | 'onSayInstead'>
+
+function Turn({ step, conversation, last, editing, onEdit, onSayInstead }: TurnProps) {
+  if (step.role === 'assistant') return <Reply step={step} isLast={step.id === last} />
+  return (
+    <Question
+      step={step}
+      conversation={conversation}
+      isEditing={step.id === editing}
+      onEdit={onEdit}
+      onSayInstead={onSayInstead}
+    />
   )
 }
 
-function Afar({ step, label }: { step: Step; label: string }) {
+function Afar({ step }: { step: Step }) {
+  const { t } = useTranslation()
   const text = useChat((state) => state.messages[step.id]?.content ?? '')
   const isQuestion = step.role === 'user'
   return (
     <article className={isQuestion ? style.question : style.reply}>
-      <h2 className="visually-hidden">{label}</h2>
+      <h2 className="visually-hidden">{t(isQuestion ? 'chat.said' : 'chat.replied')}</h2>
       <div className={isQuestion ? style.bubble : style.afar} dir="auto">
         {text}
       </div>

@@ -36,7 +36,19 @@ export function visiblePath(nodes: readonly Node[], choices: Choices, conversati
     below.delete(place) // a malformed tree may bite its own tail
     const shown = siblings.find((node) => node.id === choices[place]) ?? siblings[siblings.length - 1]
     if (!shown) return path
-    path.push({ ...shown, siblings: siblings.map((node) => node.id) })
+    path.push(stepOf(shown, siblings))
     place = shown.id
   }
+}
+
+const steps = new WeakMap<Node, Step>()
+
+/** The same step again while nothing about it has changed, so that what draws it need not. */
+function stepOf(node: Node, siblings: Node[]): Step {
+  const before = steps.get(node)
+  const isSame = before?.siblings.length === siblings.length && siblings.every(({ id }, index) => id === before.siblings[index])
+  if (before && isSame) return before
+  const step = { ...node, siblings: siblings.map(({ id }) => id) }
+  steps.set(node, step)
+  return step
 }
