@@ -1,4 +1,4 @@
-"""`python -m bench serving|swap|gateway|device|learner|loop|canary|summary|soak|peers … [--peers] [--json FILE]`."""
+"""`python -m bench BENCH … [--peers] [--json FILE]`; `--help` names the benches."""
 
 import argparse
 import asyncio
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backtalk.tastes import TASTES
 from backtalk.temporary import Temporary, temporary
-from bench import canary, gateway, learner, loop, serving, soak, summary, swap
+from bench import actions, canary, gateway, learner, loop, serving, soak, summary, swap
 from bench.peers import house
 from bench.report import Row, show
 from bench.shapes import SHAPES
@@ -15,10 +15,11 @@ from bench.shapes import SHAPES
 BENCHES: dict[str, Callable[[Temporary], Awaitable[list[Row]]]] = {
     "serving": serving.bench,
     "swap": swap.bench,
+    "actions": actions.bench,
     "canary": canary.bench,
 }
 """Those that measure a whole Backtalk."""
-NAMES = ("serving", "swap", "gateway", "learner", "loop", "canary", "summary")
+NAMES = ("serving", "swap", "actions", "gateway", "learner", "loop", "canary", "summary")
 
 
 def main() -> None:

@@ -146,7 +146,7 @@ def bench(
     benches: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[serving|swap|gateway|learner|loop|canary|summary|soak|peers]...",
+            metavar="[serving|swap|actions|gateway|learner|loop|canary|summary|soak|peers]...",
             help="All but soak and peers if none.",
         ),
     ] = None,
