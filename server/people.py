@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session, col, select
 
-from backtalk import audit, opinions, people, receipts
+from backtalk import audit, opinions, people, policies, receipts, starter
 from backtalk.asking import asked
 from backtalk.entrance import EntranceMode, mode
 from backtalk.tables import (
@@ -124,6 +124,7 @@ class Me(BaseModel):
     compare_share: float = Field(
         description="Of the replies, below which a comparison with a second answer is offered."
     )
+    starter: bool = Field(description="Whether the bundled starter answers, or a version that was trained from it.")
 
 
 class SessionOut(BaseModel):
@@ -158,7 +159,7 @@ async def sign_up(given: SignUp, request: Request, response: Response, service: 
             raise BadRequest("a password without a name; give both, or neither to chat as a guest")
         if caller is not None:
             response.status_code = 200
-            return await service.read(lambda session: _me(session, caller.person_id))
+            return await service.read(lambda session: _me(session, service, caller.person_id))
         if await _mode(service) != "guest":
             raise Forbidden("guests are not let in here; sign in, or sign up with a name and a password")
         service.limits.guests.use(address)
@@ -232,7 +233,7 @@ async def sign_out(response: Response, service: Held, caller: Visitor) -> None:
 @router.get("/me")
 async def show_me(service: Held, caller: User) -> Me:
     """The caller's account."""
-    return await service.read(lambda session: _me(session, caller.person_id))
+    return await service.read(lambda session: _me(session, service, caller.person_id))
 
 
 @router.patch("/me")
@@ -252,7 +253,7 @@ async def change_me(given: MyChange, service: Held, caller: User) -> Me:
             audit.record(session, person.id, "consent.change", person.id, train=given.consent.train)
         session.add(person)
         session.flush()
-        return _me(session, person.id)
+        return _me(session, service, person.id)
 
     return await service.writer.write(change)
 
@@ -329,7 +330,7 @@ async def enter(
             session.execute(sa.delete(Login).where(col(Login.digest) == leave.digest))
         secret = access.sign_in(session, person)
         audit.record(session, person.id, "session.start", person.id)
-        return secret, _me(session, person.id)
+        return secret, _me(session, service, person.id)
 
     secret, me = await service.writer.write(settle)
     service.identities.forget()
@@ -369,8 +370,8 @@ def _session_id(login: Login) -> str:
     return login.digest[:16]
 
 
-def _me(session: Session, person_id: UUID) -> Me:
-    person, asking = _person(session, person_id), asked(session)
+def _me(session: Session, service: Service, person_id: UUID) -> Me:
+    person, asking, live = _person(session, person_id), asked(session), policies.live(session)
     return Me(
         id=person.id,
         name=person.name,
@@ -389,6 +390,7 @@ def _me(session: Session, person_id: UUID) -> Me:
         aspects=[AspectOut(**asdict(aspect)) for aspect in asking.aspects],
         reasons=[ReasonOut(**asdict(reason)) for reason in asking.reasons],
         compare_share=asking.compare_share,
+        starter=live is not None and starter.made(service.settings.weights_dir / live.directory),
     )
 
 

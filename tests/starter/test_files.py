@@ -1,13 +1,14 @@
 """The shipped files: what opens them, and what people's text cannot do to them."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from backtalk.starter import FILES
+from backtalk.starter import FILES, made
 from backtalk.starter.tokenizer import CHAT_TEMPLATE, SPECIAL
 
 NAMES = {
@@ -100,3 +101,15 @@ def test_importing_the_paths_is_instant() -> None:
 
     code = "import sys, backtalk.starter; sys.exit(bool({'torch', 'transformers', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(FILES).parents[2]).returncode == 0
+
+
+def test_what_was_trained_from_it_is_told_from_other_models(tmp_path: Path) -> None:
+    config = json.loads((FILES / "config.json").read_text())
+    models = {"trained": {"dtype": "float32"}, "larger": {"hidden_size": 384}}
+    for name, change in models.items():
+        shutil.copytree(FILES, tmp_path / name)
+        (tmp_path / name / "config.json").write_text(json.dumps(config | change))
+    shutil.copytree(FILES, tmp_path / "other words")
+    (tmp_path / "other words" / "tokenizer.json").write_text("{}")
+    assert [made(FILES), made(tmp_path / "trained")] == [True, True]
+    assert not any(made(tmp_path / name) for name in ("larger", "other words", "missing"))

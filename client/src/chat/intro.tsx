@@ -1,11 +1,13 @@
 import { useTranslation } from 'react-i18next'
 
 import { Mark } from '../icons'
+import { useMe } from '../people/me'
 import style from './chat.module.css'
 
-/** An empty chat: what this is, what it can talk about, and four ways to begin. */
+/** An empty chat: what this is, what the bundled model can talk about while it answers, and four ways to begin. */
 export function Intro({ onSay }: { onSay: (text: string) => void }) {
   const { t } = useTranslation()
+  const { data: me } = useMe()
   const prompts = t('intro.prompts', { returnObjects: true })
   return (
     <div className={style.intro}>
@@ -21,7 +23,7 @@ export function Intro({ onSay }: { onSay: (text: string) => void }) {
           </li>
         ))}
       </ul>
-      <p className={style.small}>{t('intro.small')}</p>
+      {me && <p className={style.small}>{t(me.starter ? 'intro.small' : 'intro.other')}</p>}
     </div>
   )
 }

@@ -36,6 +36,8 @@ export interface Me {
   reasons?: Reason[]
   /** Of the replies, below which a comparison with another draft is offered. */
   compare_share?: number
+  /** Does the bundled model answer, or one trained from it? */
+  starter?: boolean
 }
 
 export const queries = new QueryClient({

@@ -144,6 +144,7 @@ export const en = {
     title: 'Talk, then talk back.',
     text: 'Rate what you read or write it better: Backtalk trains on your opinions and comes back improved.',
     small: 'Out of the box it runs a very small model. It knows capitals, small sums, opposites, how to do a few things, jokes and short stories, and little more.',
+    other: 'What it knows depends on the model that was chosen for this server. It can be wrong.',
     prompts: ['What is the capital of France?', 'How do I make tea?', 'Tell me a short story.', 'What is the opposite of hot?'],
   },
   opinion: {
