@@ -3,6 +3,7 @@
 from tests.faults import (
     crowd,
     engine_faults,
+    erasures,
     fuzz,
     hostile,
     learner_kill,
@@ -35,6 +36,7 @@ FIGURES = (
     server_kill.FIGURE,
     learner_kill.FIGURE,
     not_finite.FIGURE,
+    erasures.FIGURE,
     corpus.FIGURE,
     engine_faults.KILLS,
     engine_faults.FREEZES,
@@ -57,12 +59,6 @@ NOT_HERE: tuple[tuple[str, str], ...] = (
     ),
     ("G13", "Autobahn's 517 cases: their container needs an engine for containers; our own table of cases is above."),
     ("G17", "poisoned raters on the bundled model: there is no bench of them yet."),
-    (
-        "G18",
-        "erasures: `tests/learner/test_forgetting.py` holds one whole rebuild, to the bit, against a run that never "
-        "saw the person, and `tests/learner/test_dataset.py` erases between snapshot and publication; a hundred in "
-        "every phase were not run.",
-    ),
     ("G20", "the soak: `backtalk bench soak` is there; an hour of it was not run."),
     ("G22", "coverage and mutation score: not measured."),
 )
