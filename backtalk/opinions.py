@@ -194,8 +194,11 @@ def standing(session: Session, person_id: UUID, message_id: UUID) -> Opinion:
     return opinion
 
 
-def compare(session: Session, person_id: UUID, given: ComparisonIn) -> Comparison:
+def compare(session: Session, person_id: UUID, given: ComparisonIn, *, may_change: bool = False) -> Comparison:
     """Keep which of two replies a person prefers; the same key with the same content changes nothing.
+
+    Args:
+        may_change: another verdict takes the place of the one that was given, and counts as new.
 
     Raises:
         NoSuchReply: one of the two is not there or not the person's own.
@@ -217,6 +220,9 @@ def compare(session: Session, person_id: UUID, given: ComparisonIn) -> Compariso
         except IntegrityError:  # another server was faster, on Postgres
             known = _comparison(session, person_id, given.key)
             assert known is not None
+    if may_change and known.verdict != given.verdict:
+        known.verdict, known.created_at = given.verdict, now()
+        session.add(known)
     if any(getattr(known, name) != value for name, value in given.model_dump().items()):
         raise OpinionConflict(f"the key {given.key!r} was used for another comparison; use a new key for a new one")
     return known

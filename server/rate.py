@@ -171,14 +171,15 @@ async def rate(item_id: UUID, given: Judgement | Verdict, service: Held, caller:
 
 
 async def _compare(service: Service, pair: PairItem, given: Verdict) -> ComparisonOut:
-    """Keep it as the rater's comparison; its key makes a repeat harmless and another verdict a conflict."""
+    """Keep it as the rater's comparison; its key makes a repeat harmless, and a rater may go back to it."""
     service.limits.opinions.use(pair.person_id)
     said = ComparisonIn(key=f"rate {pair.id}", left_id=pair.left_id, right_id=pair.right_id, verdict=given.verdict)
 
     def change(session: Session) -> ComparisonOut:
-        kept = ComparisonOut.model_validate(opinions.compare(session, pair.person_id, said))
-        open_item = sa.update(PairItem).where(col(PairItem.id) == pair.id, col(PairItem.done_at).is_(None))
-        session.execute(open_item.values(done_at=now(), verdict=given.verdict))
+        kept = ComparisonOut.model_validate(opinions.compare(session, pair.person_id, said, may_change=True))
+        item = session.get_one(PairItem, pair.id)
+        item.done_at, item.verdict = item.done_at or now(), given.verdict
+        session.add(item)
         return kept
 
     kept = await service.writer.write(change)

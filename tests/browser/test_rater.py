@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, expect
 from sqlmodel import col, select
 
 from backtalk import labelling
-from backtalk.tables import Comparison, Contested, LabellingRules, Opinion, Run
+from backtalk.tables import Comparison, Contested, LabellingRules, Opinion, RateItem, Run, now
 from tests.browser.backtalk import Backtalk
 from tests.browser.visitor import Visit, Visitor
 
@@ -46,14 +46,28 @@ def test_one_key_rates_a_reply_and_the_next_is_there(rater: Visitor, backtalk: B
     expect(rater.button("Wrong")).to_be_visible()
     keys.press("1")
     expect(rater.button("Wrong")).to_have_attribute("aria-pressed", "true")
-    rater.page.get_by_role("textbox", name="Note").fill("No.")
+    keys.press("n")
+    keys.type("No.")
     keys.press("Enter")
     expect(desk(rater)).to_have_text(TEXTS[0])
     keys.press("Backspace")
     expect(desk(rater)).to_have_text(TEXTS[1])
     expect(rater.button("Wrong")).to_have_attribute("aria-pressed", "true")
-    rater.button("Accuracy: 2 of 5").click()
-    rater.button("Save and go on").click()
+    keys.press("d")
+    keys.press("2")
+    expect(rater.button("Accuracy: 2 of 5")).to_have_attribute("aria-pressed", "true")
+    keys.press("e")
+    better = rater.page.get_by_role("textbox", name="Your version of this reply")
+    expect(better).to_be_focused()
+    keys.press("Control+a")
+    keys.type("A word: better.")
+    keys.press("Escape")
+    expect(better).not_to_be_focused()
+    keys.press("1")
+    expect(rater.button("Wrong")).to_have_attribute("aria-pressed", "false")
+    keys.press("1")
+    assert not rater.ills()
+    keys.press("Enter")
     expect(desk(rater)).to_have_text(TEXTS[0])
     keys.press("0")
     expect(rater.page.get_by_text("3 in all")).to_be_visible()
@@ -61,6 +75,7 @@ def test_one_key_rates_a_reply_and_the_next_is_there(rater: Visitor, backtalk: B
     good, bad, nothing = backtalk.read(lambda session: session.exec(mine).all())
     assert (good.rating, good.reasons) == (1, [])
     assert (bad.rating, bad.reasons, bad.note, bad.labels) == (-1, ["wrong"], "No.", {"accuracy": 2})
+    assert bad.rewrite == "A word: better."
     assert nothing.rating is None
 
 
@@ -90,13 +105,29 @@ def test_two_replies_in_dispute_are_compared_with_one_key(
     expect(sides).to_have_count(2)
     better = sides.nth(1).inner_text()
     assert not rater.ills()
-    with rater.page.expect_response("**/api/rate/*"):
-        rater.page.keyboard.press("ArrowRight")
-    expect(sides).to_have_count(0)
     mine = select(Comparison).where(Comparison.person_id == rater.me)
-    (said,) = backtalk.read(lambda session: session.exec(mine).all())
-    assert said.verdict == "right" and {said.left_id, said.right_id} == disputed
+    for key, verdict in (("0", "tie"), ("ArrowRight", "right")):  # on second thoughts
+        with rater.page.expect_response("**/api/rate/*"):
+            rater.page.keyboard.press(key)
+        expect(sides).to_have_count(0)
+        (said,) = backtalk.read(lambda session: session.exec(mine).all())
+        assert said.verdict == verdict and {said.left_id, said.right_id} == disputed
+        if verdict == "tie":
+            expect(rater.button("Back to the one before")).to_be_visible()
+            rater.page.keyboard.press("Backspace")
+            expect(sides).to_have_count(2)
+            expect(rater.button("Both are good")).to_have_attribute("aria-pressed", "true")
     assert backtalk.message(said.right_id).content == better
+
+
+def test_a_rater_is_told_how_often_they_agree_with_themselves(visit: Visit, backtalk: Backtalk) -> None:
+    author, rater = backtalk.person(consent=True), backtalk.person("rater", consent=True)
+    for again in (1, 1, -1):
+        (reply,) = backtalk.lay(author, ["And again?", "Again."]).replies
+        with backtalk.database.write() as session:
+            twice = {"first_rating": 1, "second_rating": again, "done_at": now()}
+            session.add(RateItem(person_id=rater, message_id=reply, **twice))
+    expect(visit(rater).open("/rate").page.get_by_text("67 % agreement with yourself")).to_be_visible()
 
 
 def test_somebody_else_is_told_whose_page_it_is(guest: Visitor) -> None:

@@ -44,16 +44,21 @@ export function Reasons({ rating, chosen, onChoose, isNumbered = false }: Reason
 interface ScoresProps {
   labels: Record<string, number>
   onScore: (labels: Record<string, number>) => void
+  /** Letters that pick an aspect, one for each; a digit then scores the one that is picked. */
+  letters?: string
+  picked?: string | null
 }
 
-export function Scores({ labels, onScore }: ScoresProps) {
+export function Scores({ labels, onScore, letters = '', picked = null }: ScoresProps) {
   const { data: me } = useMe()
   return (
     <div className={style.aspects}>
-      {(me?.aspects ?? []).map((aspect) => (
+      {(me?.aspects ?? []).map((aspect, index) => (
         <Score
           key={aspect.name}
           aspect={aspect}
+          letter={letters.charAt(index)}
+          isPicked={aspect.name === picked}
           score={labels[aspect.name]}
           onScore={(score) => onScore(scored(labels, aspect.name, score))}
         />
@@ -62,11 +67,24 @@ export function Scores({ labels, onScore }: ScoresProps) {
   )
 }
 
-function Score({ aspect, score, onScore }: { aspect: Aspect; score: number | undefined; onScore: (score: number) => void }) {
+interface ScoreProps {
+  aspect: Aspect
+  letter: string
+  isPicked: boolean
+  score: number | undefined
+  onScore: (score: number) => void
+}
+
+function Score({ aspect, letter, isPicked, score, onScore }: ScoreProps) {
   const { t } = useTranslation()
   const name = labelOf(aspect)
   return (
-    <div className={style.aspect} role="group" aria-label={name}>
+    <div className={style.aspect} role="group" aria-label={name} data-picked={isPicked}>
+      {letter !== '' && (
+        <kbd className={style.key} aria-hidden="true">
+          {letter.toUpperCase()}
+        </kbd>
+      )}
       <span className={style.aspectName}>{name}</span>
       {SCORES.map((value) => (
         <button
@@ -95,7 +113,7 @@ export function toggled(chosen: string[], id: string): string[] {
 }
 
 /** The same score again takes it back. */
-function scored(labels: Record<string, number>, name: string, score: number): Record<string, number> {
+export function scored(labels: Record<string, number>, name: string, score: number): Record<string, number> {
   const others = Object.fromEntries(Object.entries(labels).filter(([other]) => other !== name))
   return labels[name] === score ? others : { ...others, [name]: score }
 }

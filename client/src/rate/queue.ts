@@ -44,7 +44,9 @@ export interface Progress {
 }
 
 /** An item and what was last said of it. */
-export type Judged = { item: ReplyItem; said: Opinion } | { item: PairItem; said: { verdict: Verdict } }
+export type Judged =
+  | { kind: 'reply'; item: ReplyItem; said: Opinion }
+  | { kind: 'pair'; item: PairItem; said: { verdict: Verdict } }
 
 const FIRST = ['rate', 'first']
 
@@ -110,18 +112,18 @@ export function useQueue(isEnabled: boolean) {
     setDesk(ahead.data ?? null)
     if (!ahead.data) void client.resetQueries({ queryKey: FIRST })
   }
-  /** Puts the former reply on the desk once more; returns what was said of it. A comparison stands once it is given. */
-  const goBack = (): Opinion | null => {
-    if (earlier?.item.kind !== 'reply') return null
+  /** Puts the former item on the desk once more; returns it with what was said of it. */
+  const goBack = (): Judged | null => {
+    if (earlier === null) return null
     setDesk(earlier.item)
     setEarlier(null)
-    return earlier.said as Opinion
+    return earlier
   }
   return {
     current,
     judge,
     goBack,
-    mayGoBack: earlier?.item.kind === 'reply',
+    mayGoBack: earlier !== null,
     isFinished: current === null && first.isSuccess && !first.isFetching,
     error: current === null ? first.error : null,
     retry: () => void first.refetch(),

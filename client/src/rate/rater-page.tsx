@@ -7,10 +7,10 @@ import { Left, ThumbDown, ThumbUp } from '../icons'
 import { Markdown } from '../markdown/markdown'
 import { isRater, useMe } from '../people/me'
 import { ConsentCard } from './consent-card'
-import { Reasons, reasonsFor, Scores, toggled } from './judging'
+import { Reasons, reasonsFor, scored, Scores, toggled } from './judging'
 import { Note } from './opinion-strip'
 import { noOpinion, type Opinion } from './opinions'
-import { type Item, type PairItem, type Progress, type ReplyItem, useProgress, useQueue, type Verdict } from './queue'
+import { type Item, type Judged, type PairItem, type Progress, type ReplyItem, useProgress, useQueue, type Verdict } from './queue'
 import rateStyle from './rate.module.css'
 import style from './rater.module.css'
 
@@ -21,9 +21,13 @@ export default function RaterPage() {
   const isAllowed = isRater(me)
   const queue = useQueue(isAllowed)
   const progress = useProgress(isAllowed)
-  const [resumed, setResumed] = useState<Opinion>(noOpinion)
+  const [resumed, setResumed] = useState<Judged | null>(null)
   const item = queue.current
-  const onBack = queue.mayGoBack ? () => setResumed(queue.goBack() ?? noOpinion) : undefined
+  const judge = (judged: Judged) => {
+    setResumed(null)
+    queue.judge(judged)
+  }
+  const onBack = queue.mayGoBack ? () => setResumed(queue.goBack()) : undefined
   return (
     <main className={style.page}>
       <header className={style.head}>
@@ -45,24 +49,50 @@ export default function RaterPage() {
         </p>
       )}
       {item?.kind === 'pair' && (
-        <PairDesk key={item.id} item={item} onBack={onBack} onVerdict={(verdict) => queue.judge({ item, said: { verdict } })} />
+        <PairDesk
+          key={item.id}
+          item={item}
+          said={resumed?.kind === 'pair' ? resumed.said.verdict : null}
+          onVerdict={(verdict) => judge({ kind: 'pair', item, said: { verdict } })}
+          onBack={onBack}
+        />
       )}
       {item?.kind === 'reply' && (
         <Desk
           key={item.id}
           item={item}
-          start={resumed}
-          onJudge={(opinion) => {
-            setResumed(noOpinion)
-            queue.judge({ item, said: opinion })
-          }}
+          start={resumed?.kind === 'reply' ? resumed.said : noOpinion}
+          onJudge={(opinion) => judge({ kind: 'reply', item, said: opinion })}
           onBack={onBack}
         />
       )}
       {item === null && isAllowed && !queue.error && (
-        <p role="status">{t(queue.isFinished ? 'rater.nothing' : 'loading')}</p>
+        <>
+          <p role="status">{t(queue.isFinished ? 'rater.nothing' : 'loading')}</p>
+          {queue.isFinished && onBack && <WayBack onBack={onBack} />}
+        </>
       )}
     </main>
+  )
+}
+
+function useKeys(pressed: (event: KeyboardEvent) => void): void {
+  const latest = useEffectEvent(pressed)
+  useEffect(() => {
+    const listen = (event: KeyboardEvent) => latest(event)
+    window.addEventListener('keydown', listen)
+    return () => window.removeEventListener('keydown', listen)
+  }, [])
+}
+
+/** From the end of the queue to the item that was the last. */
+function WayBack({ onBack }: { onBack: () => void }) {
+  const { t } = useTranslation()
+  useKeys(({ key }) => key === 'Backspace' && onBack())
+  return (
+    <div className={style.verdicts}>
+      <Choice label={t('rater.back')} sign="⌫" onClick={onBack} />
+    </div>
   )
 }
 
@@ -83,6 +113,9 @@ function ProgressLine({ progress }: { progress: Progress }) {
   )
 }
 
+/** Keys that pick an aspect to be scored. Those of the middle row, where the left hand lies. */
+const LETTERS = 'asdfghjkl'
+
 interface DeskProps {
   item: ReplyItem
   start: Opinion
@@ -96,7 +129,10 @@ function Desk({ item, start, onJudge, onBack }: DeskProps) {
   const { data: me } = useMe()
   const [opinion, setOpinion] = useState<Opinion>(start)
   const [isStaying, setStaying] = useState(start.rating !== null)
+  const [picked, setPicked] = useState<string | null>(null)
+  const [isRewriting, setRewriting] = useState(start.rewrite !== null)
   const reply = useRef<HTMLElement>(null)
+  const more = useRef<HTMLElement>(null)
   useEffect(() => reply.current?.focus(), [])
 
   const rate = (rating: 1 | -1, isToStay: boolean) => {
@@ -106,7 +142,26 @@ function Desk({ item, start, onJudge, onBack }: DeskProps) {
       setStaying(true)
     } else onJudge(rated)
   }
-  const pressed = useEffectEvent((event: KeyboardEvent) => {
+  /** Does what a key stands for while one stays to say why; false if it stands for nothing. */
+  const said = (key: string): boolean => {
+    const aspect = me?.aspects?.[LETTERS.indexOf(key)]
+    if (aspect) {
+      setPicked(aspect.name === picked ? null : aspect.name)
+    } else if (picked !== null && /^[1-5]$/.test(key)) {
+      setOpinion({ ...opinion, labels: scored(opinion.labels, picked, Number(key)) })
+      setPicked(null)
+    } else if (/^[1-9]$/.test(key)) {
+      const reason = reasonsFor(me, opinion.rating)[Number(key) - 1]
+      if (reason) setOpinion({ ...opinion, reasons: toggled(opinion.reasons, reason.id) })
+    } else if (key === 'n') {
+      more.current?.querySelector('input')?.focus()
+    } else if (key === 'e') {
+      setRewriting(true)
+      more.current?.querySelector('textarea')?.focus()
+    } else return false
+    return true
+  }
+  useKeys((event) => {
     const { target, key } = event
     if (event.altKey || event.isComposing) return
     if (key === 'Enter' && isStaying && !(target instanceof HTMLButtonElement)) {
@@ -115,7 +170,12 @@ function Desk({ item, start, onJudge, onBack }: DeskProps) {
       onJudge(target instanceof HTMLInputElement ? { ...opinion, note: target.value.trim() || null } : opinion)
     }
     const isTyping = target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement
+    if (isTyping && key === 'Escape') reply.current?.focus()
     if (isTyping || event.ctrlKey || event.metaKey) return
+    if (isStaying && said(key.toLowerCase())) {
+      event.preventDefault()
+      return
+    }
     if (key === 'ArrowRight' || key === 'ArrowLeft') {
       event.preventDefault()
       rate(key === 'ArrowRight' ? 1 : -1, event.shiftKey)
@@ -123,15 +183,8 @@ function Desk({ item, start, onJudge, onBack }: DeskProps) {
       onJudge({ ...opinion, rating: null, reasons: [] })
     } else if (key === 'Backspace' && onBack) {
       onBack()
-    } else if (isStaying && /^[1-9]$/.test(key)) {
-      const reason = reasonsFor(me, opinion.rating)[Number(key) - 1]
-      if (reason) setOpinion({ ...opinion, reasons: toggled(opinion.reasons, reason.id) })
     }
   })
-  useEffect(() => {
-    window.addEventListener('keydown', pressed)
-    return () => window.removeEventListener('keydown', pressed)
-  }, [])
 
   return (
     <>
@@ -150,16 +203,27 @@ function Desk({ item, start, onJudge, onBack }: DeskProps) {
         {onBack && <Choice label={t('rater.back')} sign="⌫" onClick={onBack} />}
       </div>
       {isStaying && (
-        <section className={rateStyle.strip} aria-label={t('opinion.label')}>
+        <section ref={more} className={rateStyle.strip} aria-label={t('opinion.label')}>
           <Reasons
             isNumbered
             rating={opinion.rating}
             chosen={opinion.reasons}
             onChoose={(reasons) => setOpinion({ ...opinion, reasons })}
           />
-          <Scores labels={opinion.labels} onScore={(labels) => setOpinion({ ...opinion, labels })} />
+          <Scores
+            labels={opinion.labels}
+            letters={LETTERS}
+            picked={picked}
+            onScore={(labels) => setOpinion({ ...opinion, labels })}
+          />
           <Note note={opinion.note} onNote={(note) => setOpinion((old) => ({ ...old, note }))} />
-          <Rewrite item={item} opinion={opinion} onRewrite={(rewrite) => setOpinion((old) => ({ ...old, rewrite }))} />
+          <Rewrite
+            item={item}
+            opinion={opinion}
+            isOpen={isRewriting}
+            onOpen={() => setRewriting(true)}
+            onRewrite={(rewrite) => setOpinion((old) => ({ ...old, rewrite }))}
+          />
           <div>
             <Button size="sm" onClick={() => onJudge(opinion)} rightSection={<kbd className={style.sign} aria-hidden="true">↵</kbd>}>
               {t('rater.next')}
@@ -167,7 +231,9 @@ function Desk({ item, start, onJudge, onBack }: DeskProps) {
           </div>
         </section>
       )}
-      <p className={style.legend}>{t('rater.legend')}</p>
+      <p className={style.legend}>
+        {t('rater.legend')} {isStaying && t('rater.legendMore')}
+      </p>
     </>
   )
 }
@@ -181,16 +247,18 @@ const VERDICTS: [verdict: Verdict, sign: string, key: string][] = [
 
 interface PairDeskProps {
   item: PairItem
+  /** What was said of it before one went back to it. */
+  said: Verdict | null
   onVerdict: (verdict: Verdict) => void
   onBack: (() => void) | undefined
 }
 
 /** Two replies to one question; one key says which is better. */
-function PairDesk({ item, onVerdict, onBack }: PairDeskProps) {
+function PairDesk({ item, said, onVerdict, onBack }: PairDeskProps) {
   const { t } = useTranslation()
   const first = useRef<HTMLElement>(null)
   useEffect(() => first.current?.focus(), [])
-  const pressed = useEffectEvent((event: KeyboardEvent) => {
+  useKeys((event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || event.isComposing) return
     const chosen = VERDICTS.find(([, , key]) => key === event.key)
     if (chosen) {
@@ -198,10 +266,6 @@ function PairDesk({ item, onVerdict, onBack }: PairDeskProps) {
       onVerdict(chosen[0])
     } else if (event.key === 'Backspace' && onBack) onBack()
   })
-  useEffect(() => {
-    window.addEventListener('keydown', pressed)
-    return () => window.removeEventListener('keydown', pressed)
-  }, [])
   return (
     <>
       <Turns turns={item.turns} />
@@ -220,7 +284,7 @@ function PairDesk({ item, onVerdict, onBack }: PairDeskProps) {
       </div>
       <div className={style.verdicts}>
         {VERDICTS.map(([verdict, sign]) => (
-          <Choice key={verdict} label={t(`compare.${verdict}`)} sign={sign} onClick={() => onVerdict(verdict)} />
+          <Choice key={verdict} label={t(`compare.${verdict}`)} sign={sign} isOn={verdict === said} onClick={() => onVerdict(verdict)} />
         ))}
         {onBack && <Choice label={t('rater.back')} sign="⌫" onClick={onBack} />}
       </div>
@@ -262,18 +326,33 @@ function Choice({ label, sign, isOn, onClick, children }: ChoiceProps) {
   )
 }
 
-function Rewrite({ item, opinion, onRewrite }: { item: ReplyItem; opinion: Opinion; onRewrite: (text: string | null) => void }) {
+interface RewriteProps {
+  item: ReplyItem
+  opinion: Opinion
+  isOpen: boolean
+  onOpen: () => void
+  onRewrite: (text: string | null) => void
+}
+
+function Rewrite({ item, opinion, isOpen, onOpen, onRewrite }: RewriteProps) {
   const { t } = useTranslation()
-  const [isOpen, setOpen] = useState(opinion.rewrite !== null)
   if (!isOpen) {
     return (
-      <button type="button" className={rateStyle.more} onClick={() => setOpen(true)}>
-        {t('opinion.rewrite')}
+      <button type="button" className={rateStyle.more} onClick={onOpen}>
+        {t('opinion.rewrite')} <kbd className={style.sign}>E</kbd>
       </button>
     )
   }
+  return <Better item={item} opinion={opinion} onRewrite={onRewrite} />
+}
+
+function Better({ item, opinion, onRewrite }: Pick<RewriteProps, 'item' | 'opinion' | 'onRewrite'>) {
+  const { t } = useTranslation()
+  const area = useRef<HTMLTextAreaElement>(null)
+  useEffect(() => area.current?.focus(), [])
   return (
     <textarea
+      ref={area}
       className={style.rewrite}
       rows={4}
       defaultValue={opinion.rewrite ?? item.content}
