@@ -27,3 +27,10 @@ test('a tree that bites its own tail ends', () => {
   const ring = [node('q1', null), node('r1', 'q1'), node('q1', 'r1')]
   expect(visiblePath(ring, {}, 'c').length).toBeLessThan(5)
 })
+
+test('a step stays the same object until something about it changes', () => {
+  const before = visiblePath(nodes, { c: 'q1', q1: 'r1' }, 'c')
+  const grown = visiblePath([...nodes, node('r3', 'q2')], { c: 'q1', q1: 'r1' }, 'c')
+  expect(before.every((step, index) => step === grown[index])).toBe(true)
+  expect(visiblePath([...nodes, node('r4', 'q1')], { c: 'q1', q1: 'r1' }, 'c').map((step, index) => step === before[index])).toEqual([true, false, true])
+})
