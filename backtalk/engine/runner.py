@@ -78,6 +78,8 @@ class Runner(ABC):
             if chunk.request not in self._row:
                 self._sit(chunk.request)
         decoding = self._decoding()
+        if not chunks and not (self.rows if decoding is None else decoding):
+            return Step([], [], [], [], [])  # all prompts wait: those of another version take up the step
         completed = [self._row[chunk.request] for chunk in chunks if chunk.is_last]
         if decoding is None and not completed:
             index, requests = None, list(self.rows)

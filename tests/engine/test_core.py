@@ -40,6 +40,20 @@ def test_two_versions_run_at_once_and_each_reply_is_of_its_own() -> None:
     assert replies == {id: expected(1 + id % 2) for id in range(6)}
 
 
+def test_a_version_whose_prompts_all_wait_for_those_of_another_loses_none() -> None:
+    """The first request of a new version comes while the old one's prompts take up whole steps."""
+    core = core_with(1, 2, prefill=8)
+    long = [5 + at % 50 for at in range(40)]
+    core.submit("long", long, GREEDY, version=1)
+    core.submit("new", PROMPT, GREEDY, version=2)
+    replies: dict[object, list[int | None]] = {"long": [], "new": []}
+    for output in run(core):
+        assert output.finish_reason != "error"
+        replies[output.request.id].append(output.token)
+    assert replies["new"] == expected(2)
+    assert replies["long"] == greedy_by_transformers(tiny_model("llama", seed=1, eos_token_id=None), long, 12)
+
+
 def test_a_retired_version_runs_dry_and_takes_nobody_new() -> None:
     core = core_with(1, 2)
     core.submit("old", PROMPT, GREEDY, version=1)
