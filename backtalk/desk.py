@@ -19,6 +19,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from backtalk import audit
 from backtalk.branch import branch
 from backtalk.labelling import turned
+from backtalk.moment import Moment
 from backtalk.opinions import NoSuchReply, OpinionError
 from backtalk.privacy import Redactor, Rule
 from backtalk.tables import Comparison, Conversation, Gold, Message, Opinion, Person, Policy, Reply, RunItem
@@ -52,8 +53,8 @@ class Filters(BaseModel):
     excluded: bool | None = None
     gold: bool | None = Field(None, description="On gold items, or on others.")
     person_id: UUID | None = None
-    since: datetime | None = Field(None, description="Given, or changed, at this moment or later.")
-    until: datetime | None = Field(None, description="Given, or last changed, before this moment.")
+    since: Moment | None = Field(None, description="Given, or changed, at this moment or later.")
+    until: Moment | None = Field(None, description="Given, or last changed, before this moment.")
     before: str | None = Field(None, description="Only older ones: the `next` of the page before.")
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 
@@ -125,8 +125,18 @@ async def mine(service: Held, caller: User) -> dict[str, list[Receipt]]:
     return {"items": [Receipt.model_validate(item) for item in items]}
 
 
+@router.get("/me/receipts/live")
+async def learned_since(known: int, service: Held, caller: User) -> Learned:
+    """The live version, and from how many opinions it learned since the version that the caller knows."""
+    found = await service.read(lambda session: receipts.of_live(session, known, caller.person_id))
+    if found is None:
+        raise NotFound("no version is live yet")
+    number, total, mine = found
+    return Learned(number=number, opinions=total, mine=mine)
+
+
 @router.get("/me/receipts/{number}")
-async def learned(number: int, service: Held, caller: User) -> Learned:
+async def learned(number: Annotated[int, Path(ge=0, le=2**31 - 1)], service: Held, caller: User) -> Learned:
     """From how many opinions a version learned, and how many of them were the caller's."""
     found = await service.read(lambda session: receipts.of_version(session, number, caller.person_id))
     if found is None:

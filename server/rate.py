@@ -19,6 +19,7 @@ from sqlmodel import Session, col, select
 from backtalk import opinions, privacy
 from backtalk.asking import asked
 from backtalk.branch import branch
+from backtalk.moment import Moment
 from backtalk.opinions import ComparisonIn, Judgement
 from backtalk.privacy import Redactor, Rule
 from backtalk.tables import Message, Opinion, PairItem, RateItem, Reply, now
@@ -119,7 +120,7 @@ async def following(
 
 
 @router.get("/progress")
-async def progress(service: Held, caller: Rater, since: datetime | None = None) -> Progress:
+async def progress(service: Held, caller: Rater, since: Moment | None = None) -> Progress:
     """How much the caller has judged, how much waits, and how often they agreed with themselves."""
 
     def count(session: Session) -> Progress:

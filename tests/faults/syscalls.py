@@ -161,6 +161,8 @@ def _judge(rewrite: str | None) -> Callable[[World, Session], None]:
 
 
 def _sign_up(world: World, session: Session) -> None:
+    if world.count(session, "SELECT count(*) FROM person WHERE name = 'Grace'"):
+        return  # by an attempt that was not told: whoever asks again hears that the name is taken, and signs in
     person = people.add(session, "Grace", "user", "a hash")
     access.sign_in(session, person)
 

@@ -62,6 +62,29 @@ def test_what_is_filtered_is_exported_line_by_line(own: Home, operator: Somebody
     assert actions(own).count("feedback.export") == 1
 
 
+def test_what_may_train_is_exported_as_trainers_read_it(own: Home, operator: Somebody) -> None:
+    willing, unwilling = own.person(consent=True), own.person(consent=False)
+    for person in (willing, unwilling):
+        reply = own.reply(person, "call 13800138000", question="How?")
+        person.put(f"/api/messages/{reply}/feedback", json={"rating": -1, "rewrite": "Write to ada@example.org."})
+    answer = operator.get("/api/operate/feedback/export/unpaired")
+    (thumb,) = (json.loads(line) for line in answer.text.splitlines())
+    assert thumb == {
+        "prompt": [{"role": "user", "content": "How?"}],
+        "completion": [{"role": "assistant", "content": "call [phone 1]"}],
+        "label": False,
+    }
+    assert 'filename="unpaired.jsonl"' in answer.headers["content-disposition"]
+    (pair,) = (json.loads(line) for line in operator.get("/api/operate/feedback/export/preference").text.splitlines())
+    assert pair["chosen"][0]["content"] == "Write to [mail 1]." and pair["rejected"] == thumb["completion"]
+    answer = operator.get("/api/operate/feedback/export/demonstrations")
+    (shown,) = (json.loads(line) for line in answer.text.splitlines())
+    assert shown["messages"] == [*thumb["prompt"], *pair["chosen"]]
+    assert operator.get("/api/operate/feedback/export/ledger").status_code == 422, "it holds what is private"
+    assert willing.get("/api/operate/feedback/export/unpaired").status_code == 404
+    assert actions(own).count("feedback.export") == 3
+
+
 def test_the_desk_is_filtered_by_date(own: Home, operator: Somebody) -> None:
     person = own.person(consent=True)
     person.put(f"/api/messages/{own.reply(person)}/feedback", json={"rating": 1})

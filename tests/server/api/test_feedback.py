@@ -335,3 +335,30 @@ def test_a_receipt_names_the_versions_that_learned_from_an_opinion(own: Home) ->
     assert person.get("/api/me/receipts/7").json() == {"number": 7, "opinions": 1, "mine": 1}
     assert own.person().get("/api/me/receipts/7").json() == {"number": 7, "opinions": 1, "mine": 0}
     assert person.get("/api/me/receipts/70").status_code == 404
+    assert person.get(f"/api/me/receipts/{2**63}").status_code == 422
+
+
+def test_who_was_away_hears_what_was_learned_meanwhile_each_opinion_once(own: Home) -> None:
+    person, other = own.person(), own.person()
+    mine, others = uuid4(), [uuid4() for _ in range(3)]
+    with own.database.write() as session:
+        for number, parent, learned in ((7, None, [mine, others[0]]), (8, 7, [mine, *others]), (9, None, [uuid4()])):
+            run = Run(state="promoted", to_version=number)
+            session.add(run)
+            session.flush()
+            version = Policy(number=number, parent=parent, run_id=run.id, state="candidate", directory="", digest="")
+            session.add(version)
+            for item in learned:
+                owner = person if item == mine else other
+                row = RunItem(run_id=run.id, kind="opinion", item_id=item, person_id=owner.id, digest="")
+                session.add(row)
+        session.flush()
+        policies.go_live(session, 8, "test")
+
+    def told(known: int) -> Json:
+        news: Json = person.get(f"/api/me/receipts/live?known={known}").json()
+        return news
+
+    assert told(6) == {"number": 8, "opinions": 4, "mine": 1}, "8 comes from 7, and not from 9"
+    assert told(7) == {"number": 8, "opinions": 4, "mine": 1}
+    assert told(8) == {"number": 8, "opinions": 0, "mine": 0}

@@ -200,6 +200,12 @@ def test_what_is_wrong_is_said_in_openais_shape(client: OpenAI, change: dict[str
     assert words in error.message
 
 
+def test_a_body_that_cannot_be_read_is_refused_in_openais_shape(running: Stack, someone: Someone) -> None:
+    url = f"{running.url}/v1/chat/completions"
+    answer = httpx2.post(url, content=b'{"model": "\xff"}', headers=someone.headers, timeout=30)
+    assert answer.status_code == 400 and answer.json()["error"]["type"] == "invalid_request_error"
+
+
 def test_a_message_over_the_limit_is_refused_with_the_number(client: OpenAI) -> None:
     with pytest.raises(BadRequestError) as raised:
         client.chat.completions.create(model="backtalk", messages=[{"role": "user", "content": "x" * 32_769}])

@@ -121,6 +121,8 @@ def test_a_rater_is_asked_again_later_and_learns_how_often_they_agree_with_thems
     assert asked[4] == asked[0] and asked[7] == asked[1]
     assert len(set(asked)) == 8
     assert rater.get("/api/rate/progress").json() == {"done": 8, "since": 8, "waiting": 0, "repeated": 2, "agreed": 1}
+    refused = rater.get("/api/rate/progress", params={"since": "4102444800"})
+    assert refused.status_code == 422 and "ISO 8601" in refused.json()["error"]["message"]
     told = rater.get("/api/rate/progress", params={"since": "2100-01-01T00:00:00Z"}).json()
     assert (told["done"], told["since"]) == (8, 0)
     with home.database.read() as session:

@@ -114,6 +114,12 @@ async def test_what_is_wrong_is_said_in_tgis_shape(
     assert words in answer.json()["error"]
 
 
+async def test_a_body_that_cannot_be_read_is_refused_in_tgis_shape(running: Stack, someone: Someone) -> None:
+    async with httpx2.AsyncClient(base_url=running.url, headers=someone.headers, timeout=30) as http:
+        answer = await http.post("/generate", content=b'{"inputs": "\xff"}')
+    assert answer.status_code == 422 and set(answer.json()) == {"error", "error_type"}
+
+
 async def test_the_client_raises_what_it_raises_at_tgi(running: Stack, client: AsyncInferenceClient) -> None:
     with pytest.raises(ValidationError, match="empty"):
         await client.text_generation(" ")
