@@ -5,14 +5,16 @@ Versions count as changed once somebody who asks gets a reply of the other one; 
 
 import asyncio
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from uuid import UUID
 
 import httpx2
 from sqlmodel import select
 
 from backtalk import people
-from backtalk.simulate import Crowd, Habits, crowd
+from backtalk.simulate import Crowd, Habits, crowd, people_with_keys
 from backtalk.tables import Run, Slot
 from backtalk.tastes import TASTES
 from backtalk.temporary import Temporary
@@ -21,6 +23,8 @@ from bench.swap import publish_copy
 
 PEOPLE = 20
 THUMBS = 300
+ASKERS = 100
+"""They ask in turn, without a pause, which version there is; each may ask only so often."""
 MOVES = 10
 """Versions that are promoted, and as many that are taken back."""
 STAGES = ("reward_model", "policy", "gate")
@@ -43,7 +47,8 @@ async def bench(backtalk: Temporary) -> list[Row]:
     ):
         await visitors.chat(THUMBS)
         chatting = asyncio.create_task(_chat(visitors))
-        rows = await _versions(backtalk, client)
+        with people_with_keys(backtalk.database, ASKERS) as keys:
+            rows = await _versions(backtalk, client, cycle(keys.values()))
         chatting.cancel()
         rows.append(_row("a mixture is previewed on 20 questions", [await _preview(client) for _ in range(3)], None))
         rows.append(_row("a schedule is changed: its time comes, to its run", [await _schedule(backtalk, client)], 2.0))
@@ -66,24 +71,28 @@ async def _chat(visitors: Crowd) -> None:
         await visitors.chat(PEOPLE, judge=False)
 
 
-async def _versions(backtalk: Temporary, client: httpx2.AsyncClient) -> list[Row]:
+async def _versions(backtalk: Temporary, client: httpx2.AsyncClient, keys: Iterator[str]) -> list[Row]:
     promoted, rolled_back = [], []
     for number in range(1, MOVES + 1):
         await asyncio.to_thread(publish_copy, backtalk, number)
         began = time.monotonic()
         (await client.post(f"/api/operate/policies/{number}/promote", json={"reason": "bench"})).raise_for_status()
-        promoted.append(await _until_served(client, number) - began)
+        promoted.append(await _until_served(client, keys, number) - began)
         began = time.monotonic()
         (await client.post("/api/operate/policies/rollback", json={"reason": "bench"})).raise_for_status()
-        rolled_back.append(await _until_served(client, 0) - began)
+        rolled_back.append(await _until_served(client, keys, 0) - began)
     return [_row("a version is promoted", promoted, 2.0), _row("a version is rolled back", rolled_back, 2.0)]
 
 
-async def _until_served(client: httpx2.AsyncClient, number: int) -> float:
+async def _until_served(client: httpx2.AsyncClient, keys: Iterator[str], number: int) -> float:
     """When a reply of this version came that was asked for after that."""
     while True:
         body = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
-        answer = (await client.post("/v1/chat/completions", json=body)).raise_for_status().json()
+        headers = {"Authorization": f"Bearer {next(keys)}"}
+        response = await client.post("/v1/chat/completions", json=body, headers=headers)
+        if response.status_code != 200:
+            raise RuntimeError(f"nobody answered while versions changed: {response.text}")
+        answer = response.json()
         if answer["backtalk"]["policy_version"] == number:
             return time.monotonic()
 
