@@ -16,6 +16,7 @@ from tests.faults import (
     schema,
     server_kill,
     slots,
+    swaps,
     syscalls,
 )
 from tests.security import corpus, matrix
@@ -41,17 +42,13 @@ FIGURES = (
     engine_faults.KILLS,
     engine_faults.FREEZES,
     postgres_faults.FIGURE,
+    swaps.FIGURE,
     crowd.LEAVING,
     crowd.DEAF,
     crowd.OVERLOAD,
 )
 
 NOT_HERE: tuple[tuple[str, str], ...] = (
-    (
-        "G9",
-        "swaps under streams: `tests/server/test_faults.py` makes one under fifty streams at each commit, and "
-        "`backtalk bench swap` three with their gaps; a hundred under a thousand streams were not run.",
-    ),
     (
         "G10",
         "sabotaged versions: `backtalk bench canary` tries a dozen through the canary; `tests/server/test_canary.py` "
