@@ -54,9 +54,11 @@ def follow(
     )
     with bar:
         task = bar.add_task("queued", total=1.0, numbers="")
-        last = 0
+        last, counts = 0, ""
         while True:
             run, numbers = read(database, run_id)
+            if counts != (counts := _counted(run)):
+                bar.console.print(counts, markup=False)
             for line in lines(database, run_id, last):
                 last = line.number
                 bar.console.print(spoken(line), style=STYLES.get(line.level, "dim"), markup=False)
@@ -70,10 +72,12 @@ def follow(
 def _follow_in_lines(database: "Database", run_id: UUID, check: Callable[[], None], quietly: bool) -> "Run":
     from backtalk import runs
 
-    stage, told_at, last = "", 0.0, 0
+    stage, told_at, last, counts = "", 0.0, 0, ""
     out = sys.stderr if quietly else sys.stdout
     while True:
         run, numbers = read(database, run_id)
+        if counts != (counts := _counted(run)):
+            print(counts, flush=True, file=out)
         for line in lines(database, run_id, last):
             last = line.number
             print(spoken(line), flush=True, file=out)
@@ -122,6 +126,12 @@ def spoken(line: "RunLine") -> str:
 
 def _stage(run: "Run") -> str:
     return run.stage or ("starting" if run.state == "running" else run.state)
+
+
+def _counted(run: "Run") -> str:
+    """What a run learns from, once it has looked."""
+    counted = [f"{name.replace('_', ' ')} {count:,}" for name, count in run.counts.items() if isinstance(count, int)]
+    return f"learns from: {', '.join(counted)}" if counted else ""
 
 
 def _numbers(values: dict[str, Any]) -> str:

@@ -29,6 +29,7 @@ FIELDS = (
     "started_at",
     "ended_at",
 )
+SAMPLED = ("prompt", "before", "after", "reward_before", "reward_after")
 RunId = Annotated[str | None, typer.Argument(help="Id of the run, or its beginning; the newest when left out.")]
 
 
@@ -89,6 +90,22 @@ def log(run: RunId = None, as_json: AsJson = False) -> None:
         return
     for line in said:
         print(spoken(line))
+
+
+@app.command()
+def samples(run: RunId = None, as_json: AsJson = False) -> None:
+    """Show what the same questions were answered with before and after a run.
+
+    Example: backtalk run samples
+    """
+    from sqlmodel import col, select
+
+    from backtalk.tables import Sample
+
+    with opened() as (_, database), database.read() as session:
+        drawn = select(Sample).where(Sample.run_id == _find(session, run).id).order_by(col(Sample.number))
+        rows = [pick(sample, SAMPLED) for sample in session.exec(drawn)]
+    show(rows, SAMPLED, as_json, "the run has answered nothing yet; it does so before its gate")
 
 
 @app.command("people")

@@ -1,13 +1,20 @@
 """Commands as an operator meets them: what they print, what they change, how they refuse."""
 
+import fcntl
 import io
 import json
 import os
+import pty
+import select as waiting
 import stat
+import struct
 import subprocess
 import sys
 import tarfile
+import termios
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlmodel import col, select
@@ -15,8 +22,9 @@ from sqlmodel import col, select
 from backtalk import people, runs
 from backtalk.database import Database
 from backtalk.settings import PREFIX, Settings
-from backtalk.tables import ApiKey, Audit, Metric, Person, Policy, Run, RunLine, Schedule, now
+from backtalk.tables import ApiKey, Audit, Metric, Person, Policy, Run, RunLine, Sample, Schedule, now
 from tests.cli.conftest import Command
+from tests.cli.running import environment
 
 Laid = tuple[Settings, Database]
 
@@ -261,6 +269,64 @@ def test_following_a_run_ends_with_it(backtalk: Command, laid: Laid) -> None:
     followed = backtalk("run", "show", "--follow")
     assert followed.code == 0
     assert "reward 0.5" in followed.out and "ppo took 3 s [of CPU]" in followed.out
+
+
+def test_a_terminal_shows_a_bar_the_counts_and_the_log_of_a_run(backtalk: Command, laid: Laid) -> None:
+    """In a terminal of its own: the bar moves while the run does, and goes with it."""
+    settings, database = laid
+    with database.write() as session:
+        run = runs.queue(session, {})
+        run.state, run.stage, run.progress, run.counts = "running", "policy", 0.4, {"opinions": 312, "people": 9}
+        session.add(Metric(run_id=run.id, step=1, stage="policy", values={"reward": 0.5}))
+    command, size = [sys.executable, "-m", "backtalk.cli", "run", "show", "--follow"], struct.pack("4H", 30, 120, 0, 0)
+    here, there = pty.openpty()
+    fcntl.ioctl(there, termios.TIOCSWINSZ, size)
+    around = environment(settings.data_dir) | {"TERM": "xterm-256color"}
+    process = subprocess.Popen(command, stdin=there, stdout=there, stderr=there, env=around)
+    os.close(there)
+    try:
+        shown = _read_until(here, "40%")
+        assert "learns from: opinions 312, people 9" in shown and "policy" in shown and "reward 0.5" in shown
+        with database.write() as session:
+            session.add(RunLine(run_id=run.id, number=1, level="warning", text="the lease was late [once]"))
+            now_running = session.get_one(Run, run.id)
+            now_running.stage, now_running.progress = "gate", 0.8
+        shown = _read_until(here, "80%")
+        assert "the lease was late [once]" in shown and "\x1b[33m" in shown, "a warning is yellow"
+        with database.write() as session:
+            session.get_one(Run, run.id).state = "rejected"
+        assert "rejected" in _read_until(here, "rejected")
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(here)
+
+
+def _read_until(terminal: int, word: str) -> str:
+    shown, deadline = "", time.monotonic() + 60
+    while word not in shown:
+        assert time.monotonic() < deadline, shown[-500:]
+        if waiting.select([terminal], [], [], 1)[0]:
+            shown += os.read(terminal, 65536).decode(errors="replace")
+    return shown
+
+
+def test_what_a_run_changed_is_shown_on_the_same_questions(backtalk: Command, laid: Laid) -> None:
+    with laid[1].write() as session:
+        run = runs.queue(session, {})
+    assert "nothing yet" in backtalk("run", "samples").out
+    with laid[1].write() as session:
+        told: dict[str, Any] = {
+            "prompt": "Hi?",
+            "before": "Yes.",
+            "after": "Hello!",
+            "reward_before": -0.5,
+            "reward_after": 1.25,
+        }
+        session.add(Sample(run_id=run.id, number=1, **told))
+    assert backtalk("run", "samples", "--json").json == [told]
+    assert "Hello!" in backtalk("run", "samples").out
 
 
 # Policies -----------------------------------------------------------------------------------------------------------
