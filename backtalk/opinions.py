@@ -4,7 +4,6 @@ One current opinion per person and reply; each state it ever had stays in the hi
 nothing, so it may be sent again after any failure.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -226,16 +225,6 @@ def compare(session: Session, person_id: UUID, given: ComparisonIn, *, may_chang
     if any(getattr(known, name) != value for name, value in given.model_dump().items()):
         raise OpinionConflict(f"the key {given.key!r} was used for another comparison; use a new key for a new one")
     return known
-
-
-def by_message(session: Session, person_id: UUID, conversation_id: UUID) -> Mapping[UUID, Json]:
-    """What a person thinks of the replies of one conversation, for its list of messages."""
-    rows = session.exec(
-        select(Opinion)
-        .join(Message, col(Message.id) == col(Opinion.message_id))
-        .where(Message.conversation_id == conversation_id, Opinion.person_id == person_id, ~col(Opinion.withdrawn))
-    )
-    return {row.message_id: content(row) for row in rows}
 
 
 def _as_asked(session: Session, judgement: Judgement, before: Opinion | None) -> Json:

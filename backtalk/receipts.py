@@ -1,6 +1,6 @@
 """What came of opinions: the versions that learned from each, and whether people chat with one of these."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from backtalk import policies
-from backtalk.tables import Comparison, Json, Opinion, Policy, Run, RunItem
+from backtalk.tables import Comparison, Json, Message, Opinion, Policy, Run, RunItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,24 @@ def of_person(session: Session, person_id: UUID) -> list[Json]:
     return [{**one, "versions": [asdict(lesson) for lesson in learned.get(one["id"], [])]} for one in given]
 
 
-def lessons(session: Session, person_id: UUID) -> Mapping[UUID, list[Lesson]]:
-    """The lessons of a person's opinions and comparisons, by their ids; a version that the gate refused is none."""
+def on_messages(session: Session, person_id: UUID, conversation_id: UUID) -> Mapping[UUID, list[Lesson]]:
+    """The lessons of a person's opinions on the messages of a conversation, by message."""
+    own = select(Opinion.id, Opinion.message_id).join(Message, col(Message.id) == col(Opinion.message_id))
+    there = own.where(Opinion.person_id == person_id, Message.conversation_id == conversation_id)
+    given = dict(session.exec(there.where(~col(Opinion.withdrawn))).all())
+    learned = lessons(session, person_id, col(RunItem.item_id).in_(given)) if given else {}
+    return {given[item]: found for item, found in learned.items()}
+
+
+def lessons(session: Session, person_id: UUID, *which: sa.ColumnElement[bool]) -> Mapping[UUID, list[Lesson]]:
+    """The lessons of a person's opinions and comparisons, by their ids; a version that the gate refused is none.
+
+    Args:
+        which: only of run items that fulfil this.
+    """
     made = select(RunItem, Policy).join(Run, col(Run.id) == col(RunItem.run_id))
     made = made.join(Policy, col(Policy.run_id) == col(Run.id)).where(Run.state == "promoted")
-    rows = session.exec(made.where(RunItem.person_id == person_id).order_by(col(Policy.number))).all()
+    rows = session.exec(made.where(RunItem.person_id == person_id, *which).order_by(col(Policy.number))).all()
     if not rows:
         return {}
     began, live = policies.first_live(session), policies.live(session)
@@ -61,8 +74,23 @@ def lessons(session: Session, person_id: UUID) -> Mapping[UUID, list[Lesson]]:
 def of_version(session: Session, number: int, person_id: UUID) -> tuple[int, int] | None:
     """How many opinions a version learned from, and how many of them are this person's; None: there is none such."""
     policy = session.get(Policy, number)
-    if policy is None:
+    return None if policy is None else _count(session, {number}, person_id)
+
+
+def of_live(session: Session, known: int, person_id: UUID) -> tuple[int, int, int] | None:
+    """What is new to somebody who knows a version: the live one, how many opinions it and those that it comes from have
+    learned from since, and how many of them are this person's; None: no version is live."""
+    live = policies.live(session)
+    if live is None:
         return None
-    mine = sa.func.sum(sa.case((col(RunItem.person_id) == person_id, 1), else_=0))
-    total, own = session.execute(sa.select(sa.func.count(), mine).where(col(RunItem.run_id) == policy.run_id)).one()
-    return total, own or 0
+    news = {number for number in policies.line(session, live.number) if number > known}
+    return live.number, *_count(session, news, person_id)
+
+
+def _count(session: Session, numbers: Set[int], person_id: UUID) -> tuple[int, int]:
+    """From how many opinions these versions learned, each counted once, and how many are this person's."""
+    mine = sa.case((col(RunItem.person_id) == person_id, col(RunItem.item_id)))
+    counts = sa.select(sa.func.count(sa.distinct(col(RunItem.item_id))), sa.func.count(sa.distinct(mine)))
+    made = counts.join(Policy, col(Policy.run_id) == col(RunItem.run_id)).where(col(Policy.number).in_(numbers))
+    total, own = session.execute(made).one()
+    return total, own

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sqlmodel import Session, col, select
 
-from backtalk import audit, sealing
+from backtalk import audit, receipts, sealing
 from backtalk.tables import Conversation, Message, Opinion, Reply, now
 from server.access import Caller, requires
 from server.events import FinishReason, State, whole_text
+from server.feedback import LessonOut
 from server.ledger import owned_conversation, texts_so_far
 from server.service import Service, get_service
 
@@ -79,6 +80,7 @@ class MessageOut(BaseModel):
     created_at: datetime
     ended_at: datetime | None
     feedback: Feedback | None
+    learned: list[LessonOut] = Field(description="The versions that learned from the caller's opinion on it.")
 
 
 class Messages(BaseModel):
@@ -180,6 +182,7 @@ def _tree(session: Session, person_id: UUID, conversation_id: UUID) -> list[Mess
     ).all()
     running = texts_so_far(session, [message.id for message, _, _ in rows if message.state == "streaming"])
     shown = {message.id for message, _, _ in rows}
+    learned = receipts.on_messages(session, person_id, conversation_id)
     return [
         MessageOut.model_validate(
             {
@@ -189,6 +192,7 @@ def _tree(session: Session, person_id: UUID, conversation_id: UUID) -> list[Mess
                 "policy_version": reply.policy_version if reply is not None else None,
                 "finish_reason": reply.finish_reason if reply is not None else None,
                 "feedback": opinion.model_dump() if opinion is not None else None,
+                "learned": learned.get(message.id, []),
             }
         )
         for message, reply, opinion in rows

@@ -327,6 +327,9 @@ def test_a_receipt_names_the_versions_that_learned_from_an_opinion(own: Home) ->
     assert (first["state"], first["is_in_live"], second["is_in_live"]) == ("retired", True, True), "9 comes from 7"
     with own.database.write() as session:
         policies.roll_back(session, "test")
+    conversation = person.get("/api/conversations").json()["items"][-1]["id"]
+    replies = {one["id"]: one for one in person.get(f"/api/conversations/{conversation}/messages").json()["items"]}
+    assert [one["number"] for one in replies[str(learned)]["learned"]] == [7, 9]
     first, second = told()[str(learned)]["versions"]
     assert (first["live_at"], first["is_in_live"]) == (since, True), "the first time is when it went live"
     assert (second["state"], second["is_in_live"]) == ("withdrawn", False)
