@@ -129,9 +129,9 @@ class Improver:
         batch = collate(exchanges)
         now = pad(all_logprobs(self.policy, exchanges, temperature), batch.mask)
         behaviour = pad([torch.tensor(rollout.logprobs) for rollout in rollouts], batch.mask)
-        share = float(ppo.effective_share(now, behaviour, batch.mask))
+        share = float(ppo.effective_share(ppo.divergence(now, behaviour, batch.mask)))
         if share >= self.recipe.minimum_ess:
-            self._iterate(rollouts, temperature, None, ess=share)
+            self._iterate(rollouts, temperature, None, ledger_ess=share)
         return share
 
     def from_rollouts(
@@ -226,7 +226,7 @@ class Improver:
         steps, measures = self._prepare(exchanges, foretold, scores, temperature)
         if is_foreign:
             measures |= self._correct(steps, rollouts)
-        measures |= self._learn(steps, temperature)
+        measures |= self._learn(steps, rollouts, temperature)
         self.journal.step(
             done,
             reward=float(scores.mean()),
@@ -318,12 +318,19 @@ class Improver:
         error = ppo.value_loss(values, one.values, one.returns, mask, recipe.value_clip)
         return surrogate + recipe.value_weight * error, {"policy_loss": surrogate, "value_loss": error}
 
-    def _learn(self, steps: Sequence[Sequence[Minibatch]], temperature: float) -> dict[str, float]:
-        """Several epochs over the steps of one iteration; the measures are means over them."""
+    def _learn(
+        self, steps: Sequence[Sequence[Minibatch]], rollouts: Sequence[Rollout], temperature: float
+    ) -> dict[str, float]:
+        """Several epochs over the steps of one iteration.
+
+        Returns:
+            Means over them; and the effective sample size, as a share, that the replies still had in the last one.
+        """
         recipe = self.recipe
         sums: dict[str, float] = defaultdict(float)
         parameters = [*self.policy.parameters(), *self._critic.parameters()]
         for _ in range(recipe.epochs):
+            apart: list[Tensor] = []  # of each reply [B]: nats by which the policy has gone from what drew it
             for step in self._rng.sample(steps, len(steps)):
                 self.journal.pulse()
                 self._optimizer.zero_grad(set_to_none=True)
@@ -331,6 +338,9 @@ class Improver:
                 for one, weight in zip(step, parallel.shares([_tokens(one) for one in step]), strict=True):
                     mask = one.batch.mask
                     new, values = self._forward(one.batch, temperature)
+                    if one.counts:
+                        lines = [torch.tensor(rollouts[row].logprobs, device=mask.device) for row in one.rows]
+                        apart.append(ppo.divergence(new.detach(), pad(lines, mask), mask))
                     loss, named = self._loss(one, new, values)
                     loss = parallel.weigh(loss, weight)
                     if one is step[0] and self._demonstrations and recipe.rewrite_weight:  # PPO-ptx
@@ -345,7 +355,8 @@ class Improver:
                     self._optimizer.step()
                 for name, mean in (parallel.means(found) | {"ppo_gradient": float(norm)}).items():
                     sums[name] += mean
-        return {name: value / (recipe.epochs * len(steps)) for name, value in sums.items()}
+        means = {name: value / (recipe.epochs * len(steps)) for name, value in sums.items()}
+        return means | {"ess": float(ppo.effective_share(_everywhere(apart)))}
 
     def _unlikelihood(self) -> Tensor:
         """Of some of people's own rewrites."""

@@ -236,17 +236,15 @@ def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> Tensor:
     return 1 - unexplained / (total + 1e-8)
 
 
-def effective_share(logprobs: Tensor, behaviour: Tensor, mask: Tensor) -> Tensor:
+def effective_share(apart: Tensor) -> Tensor:
     """Effective sample size of logged replies as a share: (Σw)² / (B·Σw²), w = Π_t π(a_t)/μ(a_t) (Kong 1992).
 
     Args:
-        logprobs: [B, T] under the policy that would learn from them.
-        behaviour: [B, T] as stored when they were sampled.
-        mask: [B, T].
+        apart: [B] log w of each: the `divergence` of the policy that would learn from them from what drew them.
 
     Returns:
         [] scalar in (0, 1].
     """
-    log_weights = divergence(logprobs, behaviour, mask).double()  # [B]
+    log_weights = apart.double()
     both = 2 * torch.logsumexp(log_weights, 0) - torch.logsumexp(2 * log_weights, 0)
-    return (both.exp() / len(log_weights)).to(logprobs.dtype)
+    return (both.exp() / len(log_weights)).to(apart.dtype)

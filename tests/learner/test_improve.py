@@ -114,6 +114,21 @@ def test_the_first_ratio_is_exactly_one(
     assert journal.rows[0]["kl"] == pytest.approx(0.0, abs=1e-6)
 
 
+def test_each_iteration_tells_how_many_of_its_replies_still_counted_at_its_last_pass(
+    policy: PreTrainedModel, reference: PreTrainedModel, template: Template
+) -> None:
+    """All where nothing has been learned yet; fewer and fewer the further the policy goes on the same replies."""
+    shares = []
+    for epochs in (1, 4, 16):
+        recipe = RECIPE.model_copy(update={"iterations": 1, "epochs": epochs, "minibatch": 64})
+        work, journal = improver(policy, reference, recipe)
+        work.from_rollouts(template, prompts(template), SHORT)
+        shares.append(journal.rows[0]["ess"])
+        policy.load_state_dict(reference.state_dict())
+    assert shares[0] == pytest.approx(1.0, abs=1e-3)
+    assert 1 > shares[1] > shares[2] > 0
+
+
 def test_a_reply_that_never_ends_gets_the_score_of_one(
     policy: PreTrainedModel, reference: PreTrainedModel, template: Template
 ) -> None:
@@ -168,7 +183,7 @@ def test_fresh_replies_of_the_ledger_train(
     share = work.from_ledger(logged(policy, template))
     assert share > 0.95
     (row,) = journal.rows
-    assert row["ess"] == pytest.approx(share)
+    assert row["ledger_ess"] == pytest.approx(share)
     assert row["kl"] == pytest.approx(0.0, abs=1e-5)
 
 

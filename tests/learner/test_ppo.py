@@ -162,12 +162,12 @@ def test_explained_variance_of_a_perfect_and_of_a_blind_critic() -> None:
 
 def test_effective_sample_size_by_hand() -> None:
     # Weights 1 and 3: (1 + 3)^2 / (2 x (1 + 9)) = .8
-    share = ppo.effective_share(tensor([[0.0], [math.log(3)]]), tensor([[0.0], [0.0]]), torch.ones(2, 1))
+    share = ppo.effective_share(tensor([0.0, math.log(3)]))
     assert_close(share, tensor(0.8))
 
 
 def test_effective_sample_size_of_hopelessly_stale_replies_is_one_reply() -> None:
-    share = ppo.effective_share(tensor([[0.0], [800.0]]), tensor([[0.0], [-800.0]]), torch.ones(2, 1))
+    share = ppo.effective_share(tensor([0.0, 1600.0]))
     assert_close(share, tensor(0.5))
 
 
