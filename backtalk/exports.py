@@ -43,12 +43,17 @@ def export(session: Session, form: Format, out: Path, own: Sequence[Rule] = ()) 
         raise ExportError(f"the file {out.name} ends in {out.suffix or 'nothing'}; expected .jsonl or .parquet")
     beside = out.with_name(f".{out.name}.part")
     try:
-        rows = FORMATS[form](session)
-        count = write(beside, rows if form == "ledger" else (_redacted(row, own) for row in rows))
+        count = write(beside, rows(session, form, own))
         beside.rename(out)
     finally:
         beside.unlink(missing_ok=True)
     return count
+
+
+def rows(session: Session, form: Format, own: Sequence[Rule] = ()) -> Iterator[Json]:
+    """All rows of a format, with placeholders for what is private; the ledger keeps everything as it was."""
+    found = FORMATS[form](session)
+    yield from found if form == "ledger" else (_redacted(row, own) for row in found)
 
 
 def preference(session: Session) -> Iterator[Json]:

@@ -1,5 +1,6 @@
 """The feedback desk over HTTP: what people said of replies, and what shall never train."""
 
+import json
 from collections.abc import Iterator
 from typing import Annotated, Literal
 from uuid import UUID
@@ -9,11 +10,13 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 
-from backtalk import audit, desk, labelling, privacy
+from backtalk import audit, desk, exports, labelling, privacy
 from backtalk.desk import Feedback, Filters, Kind, Page, ThreadTurn
 from server.operate.rules import PREFIX, Held, Limit, Operator
 
 router = APIRouter(prefix=f"{PREFIX}/feedback", tags=["feedback desk"])
+
+TrainingFormat = Literal["preference", "unpaired", "demonstrations"]
 
 
 class Browsing(Filters):
@@ -84,6 +87,24 @@ async def export(service: Held, caller: Operator, filters: Annotated[Filters, Qu
                 yield item.model_dump_json() + "\n"
 
     named = {"Content-Disposition": 'attachment; filename="feedback.jsonl"'}
+    return StreamingResponse(lines(), media_type="application/x-ndjson", headers=named)
+
+
+@router.get("/export/{form}", response_class=StreamingResponse)
+async def export_for_training(form: TrainingFormat, service: Held, caller: Operator) -> StreamingResponse:
+    """The opinions of all who agreed that they may train, as TRL's trainers read them, with placeholders.
+
+    What keeps private things as they were (`ledger`) is for the command line, on the machine where they lie.
+    """
+    own = privacy.load(service.settings.data_dir)
+    await service.writer.write(lambda session: audit.record(session, caller.person_id, "feedback.export", form))
+
+    def lines() -> Iterator[str]:
+        with service.database.read() as session:
+            for row in exports.rows(session, form, own):
+                yield json.dumps(row, ensure_ascii=False) + "\n"
+
+    named = {"Content-Disposition": f'attachment; filename="{form}.jsonl"'}
     return StreamingResponse(lines(), media_type="application/x-ndjson", headers=named)
 
 

@@ -81,7 +81,7 @@ def test_what_may_train_is_exported_as_trainers_read_it(own: Home, operator: Som
     (shown,) = (json.loads(line) for line in answer.text.splitlines())
     assert shown["messages"] == [*thumb["prompt"], *pair["chosen"]]
     assert operator.get("/api/operate/feedback/export/ledger").status_code == 422, "it holds what is private"
-    assert willing.get("/api/operate/feedback/export/unpaired").status_code == 404
+    assert willing.get("/api/operate/feedback/export/unpaired").status_code == 403
     assert actions(own).count("feedback.export") == 3
 
 
