@@ -18,6 +18,7 @@ from backtalk.settings import Settings
 from backtalk.tables import Json, Policy
 from learner.dataset import Snapshot, lost_consent
 from learner.gate import Rejected
+from learner.journal import NotFinite
 from learner.record import Cancelled, RunJournal
 
 log = logging.getLogger(__name__)
@@ -44,11 +45,16 @@ def publish(
         replaces: the number of the version that was live then; not the parent's where that one has to be forgotten.
 
     Raises:
+        NotFinite: a weight is NaN or infinite.
         Rejected: somebody took a consent or an opinion back meanwhile, or another version went live.
         LeaseLost: the run is no longer ours; the files are not entered anywhere.
     """
     made = weights.workspace(settings.weights_dir, run_id)
-    write_model(made, candidate, settings.weights_dir / parent.directory)
+    try:
+        write_model(made, candidate, settings.weights_dir / parent.directory)
+    except Exception:
+        shutil.rmtree(made)
+        raise
     with database.read() as session:
         number = policies.next_number(session)
     directory, manifest = weights.publish(
@@ -90,13 +96,20 @@ def write_model(directory: Path, model: PreTrainedModel, source: Path) -> None:
     Args:
         model: rounded as it is served.
         source: a version to take all but the weights from.
+
+    Raises:
+        NotFinite: a weight is NaN or infinite; nothing is written.
     """
+    state = served_state(model)
+    for name, tensor in state.items():
+        if not bool(tensor.isfinite().all()):
+            raise NotFinite(f"{name} holds what is no number, after the gate; the version is not published")
     weights.copy_model(source, directory)
     for old in directory.glob("*.safetensors*"):
         old.unlink()
     model.config.dtype = torch.bfloat16
     model.config.save_pretrained(directory)
-    save_file(served_state(model), directory / "model.safetensors", metadata={"format": "pt"})
+    save_file(state, directory / "model.safetensors", metadata={"format": "pt"})
     canary.write(directory, model)
 
 

@@ -22,7 +22,7 @@ from backtalk.database import Database
 from backtalk.settings import Settings
 from backtalk.tables import Metric, Opinion, Person, Policy, Run, RunItem, RunLine, RunPerson, Sample
 from backtalk.template import Template, Turn
-from learner import ppo, record, train
+from learner import ppo, publish, record, train
 from learner.record import Progress, RunJournal
 from learner.reward_model import RewardModel
 from learner.rollouts import draw
@@ -283,6 +283,19 @@ def test_a_loss_that_is_no_number(settle: Settle, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(ppo, "policy_loss", poisoned)
     run = rejected(settle(), "became nan")
     assert run.stage == "policy"
+
+
+def test_weights_that_become_no_number_after_the_gate(settle: Settle, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = publish.served_state
+
+    def spoiled(policy: Any) -> dict[str, Tensor]:
+        state = real(policy)
+        next(iter(state.values())).view(-1)[7] = math.nan
+        return state
+
+    monkeypatch.setattr(publish, "served_state", spoiled)
+    run = rejected(settle(), "holds what is no number")
+    assert run.stage == "publish"
 
 
 def test_live_weights_that_are_no_number(settle: Settle, speaking_directory: Path, tmp_path: Path) -> None:
