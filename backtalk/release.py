@@ -100,6 +100,18 @@ def test(session: Session, actor: object) -> Announcement:
     return sent
 
 
+def next_out(session: Session) -> Policy | None:
+    """The newest version that was made while another was being tried, now that this has ended: it need wait no more.
+
+    Where operators approve, it waits for them; where the one that was tried went live, it comes from too far back.
+    """
+    tried = canary.last(session)
+    if rules(session).approval == "operator" or tried is None or tried.ended_at is None:
+        return None
+    made = [one for one in waiting(session) if tried.began_at <= one.created_at <= tried.ended_at]
+    return made[-1] if made else None
+
+
 def announcements(session: Session, limit: int) -> list[Announcement]:
     """The newest of them."""
     return list(session.exec(select(Announcement).order_by(col(Announcement.at).desc()).limit(limit)))

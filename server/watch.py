@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
-from backtalk import canary, policies
+from backtalk import canary, policies, release
 from backtalk.database import Database
 from backtalk.sequential import Evidence
 from backtalk.tables import Canary, Json, Message, Opinion, Policy, Reply
@@ -74,6 +74,9 @@ class Watch:
     async def look(self) -> None:
         """Weigh once what is known, keep it, and do what follows."""
         found = await asyncio.to_thread(self._weigh)
+        if found is None and await asyncio.to_thread(self._waits):
+            await self._writer.write(_let_out)
+            self._on_decision()
         if found is None or (found.decision == "continue" and found.content == self._noted):
             return
         await self._writer.write(lambda session: settle(session, found))
@@ -86,6 +89,16 @@ class Watch:
         with self._database.read() as session:
             running = policies.running_canary(session)
             return weigh(session, running) if running is not None else None
+
+    def _waits(self) -> bool:
+        with self._database.read() as session:
+            return release.next_out(session) is not None
+
+
+def _let_out(session: Session) -> None:
+    policy = release.next_out(session)
+    if policy is not None:
+        release.release(session, policy.number, "canary", "the version that was tried before it has had its turn")
 
 
 def weigh(session: Session, running: Canary) -> Finding:

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 from sqlmodel import Session, select
 
-from backtalk import canary, policies, release
+from backtalk import canary, policies, release, runs
 from backtalk.database import Database
 from backtalk.tables import Audit, Canary, Policy
 from tests.population import add_person, add_policy, add_reply
@@ -55,3 +55,27 @@ def test_a_version_that_is_new_itself_is_held_against_what_was_usual_before_it(d
             add_reply(session, person.id, version)
         policies.go_live(session, 1, "test")
         assert canary.usual(session, 1) == canary.usual(session, 0) != {}
+
+
+def test_a_version_made_while_another_is_tried_has_its_turn_afterwards(database: Database) -> None:
+    with database.write() as session:
+        begin(session, 0.5)
+        run = runs.queue(session, {})
+        made = policies.add(session, 2, "2-none", "none", parent=0, run_id=run.id)
+        release.release(session, 2, "learner")
+        assert made.state == "candidate" and release.next_out(session) is None, "the other is still being tried"
+        policies.roll_back(session, "test")
+        release.set_rules(session, "test", approval="operator")
+        assert release.next_out(session) is None, "it waits for an operator"
+        release.set_rules(session, "test", approval="automatic")
+        assert release.next_out(session) == made
+        release.release(session, 2, "canary")
+        assert made.state == "canary" and release.next_out(session) is None
+
+
+def test_a_version_from_before_the_one_that_won_stays_behind(database: Database) -> None:
+    with database.write() as session:
+        found = begin(session, 0.5)
+        policies.add(session, 2, "2-none", "none", parent=0, run_id=runs.queue(session, {}).id)
+        canary.advance(session, found)
+        assert session.get_one(Policy, 1).state == "live" and release.next_out(session) is None
