@@ -11,7 +11,19 @@ from pydantic import ValidationError
 
 from server.access import Caller, requires
 from server.errors import BadRequest, Busy, Refusal, TooLong, first_fault, refusal
-from server.events import Continue, Follow, Refused, RefusedCode, Regenerate, Say, Started, Stop, chat_request
+from server.events import (
+    Continue,
+    Follow,
+    Ping,
+    Pong,
+    Refused,
+    RefusedCode,
+    Regenerate,
+    Say,
+    Started,
+    Stop,
+    chat_request,
+)
 from server.ledger import Entry
 from server.limits import FRAME_BYTES, JSON_DEPTH
 from server.service import Service, get_service
@@ -30,8 +42,13 @@ async def chat(
     websocket: WebSocket,
     caller: Annotated[Caller, requires("user")],
     service: Annotated[Service, Depends(get_service)],
+    changes: bool = False,
 ) -> None:
-    """Serve one person's socket until it closes."""
+    """Serve one person's socket until it closes.
+
+    Args:
+        changes: say so, too, when the person asks something on another socket.
+    """
     await websocket.accept()
     try:
         service.limits.sockets.take(caller.person_id)
@@ -39,7 +56,7 @@ async def chat(
         await websocket.send_text(_refused(None, busy).model_dump_json())
         await websocket.close(TOO_MANY, busy.message)
         return
-    socket = Socket(websocket, caller, service.metrics)
+    socket = Socket(websocket, caller, service.metrics, hears_changes=changes)
     visit = _Visit(service, socket)
     try:
         with service.sockets.opened(socket):
@@ -96,6 +113,8 @@ class _Visit:
                 await replies.stop(self._person_id, reply_id)
             case Follow(reply_id=reply_id, after=after):
                 self._follow(reply_id, after)
+            case Ping():
+                self._socket.say(Pong())
 
     def _begin(self, key: str, entry: Entry) -> None:
         started = Started(
@@ -107,6 +126,7 @@ class _Visit:
         )
         self._socket.say(started)
         self._follow(entry.reply_id, 0)
+        self._service.sockets.tell_of_change(self._person_id, entry.conversation_id, self._socket)
 
     def _follow(self, reply_id: UUID, after: int) -> None:
         """Replay in a task of its own, so that a long one does not keep a `stop` waiting."""

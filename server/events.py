@@ -122,8 +122,14 @@ class Follow(Word):
     after: int = Field(ge=0)
 
 
-ChatRequest = Annotated[Say | Regenerate | Continue | Stop | Follow, Field(discriminator="type")]
-chat_request: TypeAdapter[Say | Regenerate | Continue | Stop | Follow] = TypeAdapter(ChatRequest)
+class Ping(Word):
+    """Are you there? A page cannot see that a connection has died without a word, as it does while a laptop sleeps."""
+
+    type: Literal["ping"]
+
+
+ChatRequest = Annotated[Say | Regenerate | Continue | Stop | Follow | Ping, Field(discriminator="type")]
+chat_request: TypeAdapter[Say | Regenerate | Continue | Stop | Follow | Ping] = TypeAdapter(ChatRequest)
 
 
 # Server to client --------------------------------------------------------------------------------------------------
@@ -185,5 +191,18 @@ class Notice(Word):
     policy_version: int | None
 
 
+class Pong(Word):
+    """Here I am: the answer to `ping`."""
+
+    type: Literal["pong"] = "pong"
+
+
+class Changed(Word):
+    """Something was asked in this conversation of yours, elsewhere; said to sockets that were opened for it."""
+
+    type: Literal["changed"] = "changed"
+    conversation_id: UUID
+
+
 ReplyEvent = Delta | Ended
-ChatEvent = Annotated[Started | Delta | Ended | Refused | Notice, Field(discriminator="type")]
+ChatEvent = Annotated[Started | Delta | Ended | Refused | Notice | Pong | Changed, Field(discriminator="type")]

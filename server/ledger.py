@@ -315,6 +315,8 @@ def enter(session: Session, plan: Plan) -> tuple[Entry, bool]:
         )
     )
     session.flush()
+    if plan.key is not None:
+        bells.ring(session, "conversation", plan.server_id, plan.person_id, conversation.id)
     return Entry(reply.id, question_id, conversation.id, plan.version), True
 
 

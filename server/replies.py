@@ -519,6 +519,11 @@ class Replies:
     # The server ------------------------------------------------------------------------------------------------------
 
     @property
+    def id(self) -> UUID:
+        """Of this server."""
+        return self._id
+
+    @property
     def is_busy(self) -> bool:
         """Is any reply under way?"""
         return bool(self._running)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
+from uuid import UUID
 
 from fastapi.requests import HTTPConnection
 from sqlmodel import Session
@@ -95,8 +96,15 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         {
             "policy": lambda _: in_the_loop(events, lambda: swapper.wake()),
             "reply": lambda ids: in_the_loop(events, lambda: mirrors.hear(ids)),
+            "conversation": lambda ids: in_the_loop(events, lambda: hear_of_change(ids)),
         },
     )
+
+    def hear_of_change(ids: list[str]) -> None:
+        """Something was asked, perhaps on another server; this one has told its own sockets already."""
+        if ids and ids[0] != str(replies.id):
+            sockets.tell_of_change(UUID(ids[1]), UUID(ids[2]))
+
     swapper = Swapper(settings, engine, database, writer, metrics, sockets.tell_all, ears.is_hearing)
     limits = Limits()
     mirrors = Mirrors(database, ears.is_hearing)

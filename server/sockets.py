@@ -12,6 +12,7 @@ from fastapi import WebSocket, WebSocketDisconnect
 from pydantic import BaseModel
 
 from server.access import Caller, find
+from server.events import Changed
 from server.metrics import Metrics
 from server.service import Service
 
@@ -30,8 +31,10 @@ LINGER_SECONDS = 10.0
 class Socket:
     """One open socket. `send` never waits; a task of its own writes."""
 
-    def __init__(self, websocket: WebSocket, caller: Caller, metrics: Metrics) -> None:
+    def __init__(self, websocket: WebSocket, caller: Caller, metrics: Metrics, *, hears_changes: bool = False) -> None:
         self.caller = caller
+        self.hears_changes = hears_changes
+        """Is it told what its person asks on other sockets?"""
         self._websocket = websocket
         self._metrics = metrics
         self._outbox: deque[tuple[str, int]] = deque()
@@ -134,6 +137,12 @@ class Sockets:
         for socket in list(self._open):
             if socket.caller.person_id == person_id:
                 socket.say(word)
+
+    def tell_of_change(self, person_id: UUID, conversation_id: UUID, asking: Socket | None = None) -> None:
+        """Say to a person's open pages, but for the asking one, that something was asked in a conversation."""
+        for socket in list(self._open):
+            if socket.hears_changes and socket.caller.person_id == person_id and socket is not asking:
+                socket.say(Changed(conversation_id=conversation_id))
 
     async def watch(self, service: Service) -> None:
         """Close the sockets whose session or key is no longer good, or whose role has changed (SEC-05). Runs for ever.

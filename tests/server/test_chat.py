@@ -97,6 +97,23 @@ async def test_two_people_may_use_the_same_key(running: Stack, someone: Someone)
         assert (await mine.say("Hello!", key="k"))["reply_id"] != (await theirs.say("Hello!", key="k"))["reply_id"]
 
 
+async def test_what_is_asked_is_told_to_the_other_sockets_that_want_to_hear_of_it(
+    running: Stack, someone: Someone
+) -> None:
+    async with (
+        running.chat(someone, changes=True) as asking,
+        running.chat(someone, changes=True) as page,
+        running.chat(someone) as program,
+        running.chat(running.someone(), changes=True) as stranger,
+    ):
+        started = await asking.say("Hello!")
+        await asking.listen(started["reply_id"])
+        assert await page.hear() == {"type": "changed", "conversation_id": started["conversation_id"]}
+        for other in (asking, program, stranger):
+            await other.send(type="ping")
+            assert await other.hear() == {"type": "pong"}
+
+
 async def test_regenerate_makes_a_sibling_of_the_reply(running: Stack, someone: Someone) -> None:
     async with running.chat(someone) as chat:
         first = await chat.say("Hello!")

@@ -232,6 +232,15 @@ def test_the_schema_names_every_word_of_both_sides() -> None:
         "continue",
         "stop",
         "follow",
+        "ping",
     }
-    assert set(printed["ChatEvent"]["discriminator"]["mapping"]) == {"started", "delta", "ended", "refused", "notice"}
+    assert set(printed["ChatEvent"]["discriminator"]["mapping"]) == {
+        "started",
+        "delta",
+        "ended",
+        "refused",
+        "notice",
+        "pong",
+        "changed",
+    }
     assert Delta.__name__ in str(ChatEvent)

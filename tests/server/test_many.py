@@ -66,6 +66,21 @@ async def test_a_reply_is_stopped_from_the_other_server(pair: tuple[Stack, Stack
         assert (await there.hear())["code"] == "not_found"
 
 
+async def test_a_page_on_the_other_server_is_told_what_was_asked_here(
+    database: Database, pair: tuple[Stack, Stack]
+) -> None:
+    if database.is_sqlite:
+        pytest.skip("no bells on SQLite: a page looks when it is looked at")
+    first, second = pair
+    someone = first.someone()
+    async with first.chat(someone, changes=True) as here, second.chat(someone, changes=True) as there:
+        started = await here.say("Hi", sampling={"max_tokens": 4})
+        await here.listen(started["reply_id"])
+        assert await there.hear() == {"type": "changed", "conversation_id": started["conversation_id"]}
+        await here.send(type="ping")
+        assert await here.hear() == {"type": "pong"}, "the asking page has `started`, and needs no more"
+
+
 async def test_what_a_killed_server_was_writing_is_taken_up_by_the_other_and_heard_whole(
     pair: tuple[Stack, Stack],
 ) -> None:
