@@ -205,14 +205,9 @@ def fetch_model(model: str) -> Path:
         return Path(starter.FILES)
     if Path(model).is_dir():
         return Path(model)
-    from huggingface_hub import snapshot_download
+    from backtalk import hub
 
-    try:
-        return Path(snapshot_download(model, allow_patterns=["*.json", "*.safetensors", "*.jinja", "merges.txt"]))
-    except Exception as error:
-        raise WeightsError(
-            f"model {model!r} is not `starter`, a directory, or a Hugging Face id that can be fetched ({error})"
-        ) from error
+    return hub.fetch(model)
 
 
 def signing_key(keys_dir: Path) -> Ed25519PrivateKey:

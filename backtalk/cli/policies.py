@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backtalk.cli.opened import ACTOR, opened
-from backtalk.cli.output import AsJson, CommandError, pick, show, show_one
+from backtalk.cli.output import AsJson, CommandError, pick, say, show, show_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,31 +201,59 @@ def export(
     print(f"policy {number} copied to {directory}")
 
 
+@app.command()
+def push(
+    number: Number,
+    repo: Annotated[str, typer.Argument(help="Where to, as owner/name; made unless it is there.")],
+    public: Annotated[bool, typer.Option("--public", help="Of a repository that is made: for all to see.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send a version to the Hugging Face hub; `policy import owner/name` takes it in elsewhere.
+
+    The token is the one that `hf auth login` has kept, or HF_TOKEN.
+
+    Example: backtalk policy push 1 ada/backtalk
+    """
+    from backtalk import audit, hub, weights
+
+    with opened() as (settings, database):
+        with database.read() as session:
+            source = settings.weights_dir / _policy(session, number).directory
+        weights.verify(source, weights.public_key(settings.keys_dir))
+        address = hub.push(source, repo, private=not public)
+        with database.write() as session:
+            audit.record(session, ACTOR, "policy.push", number, repo=repo, commit=address)
+    say({"number": number, "repo": repo, "commit": address}, f"policy {number} is at {address}", as_json)
+
+
 @app.command("import")
 def import_(
-    directory: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A model in safetensors.")],
+    model: Annotated[str, typer.Argument(help="A directory with a model in safetensors, or a Hugging Face id.")],
     as_json: AsJson = False,
 ) -> None:
     """Take a model in as a candidate; `policy promote` makes it live.
 
     Example: backtalk policy import /srv/models/backtalk-1
     """
+    import shutil
+
     from backtalk import admission, audit, policies, weights
 
     with opened() as (settings, database):
+        directory = weights.fetch_model(model)
         made = weights.workspace(settings.weights_dir)
         try:
-            if (directory / weights.MANIFEST).exists():
-                weights.verify(directory)  # signed elsewhere or not at all, but whole
             weights.copy_model(directory, made)
+            if (directory / weights.MANIFEST).exists():
+                shutil.copyfile(directory / weights.MANIFEST, made / weights.MANIFEST)
+                weights.verify(made)  # signed elsewhere or not at all, but whole
+                (made / weights.MANIFEST).unlink()
             admission.admit(made)  # what cannot render a conversation cannot chat
             with database.read() as session:
                 number = policies.next_number(session)
             key = weights.signing_key(settings.keys_dir)
             version, manifest = weights.publish(made, settings.weights_dir, key, number=number)
         finally:
-            import shutil
-
             shutil.rmtree(made, ignore_errors=True)
         with database.write() as session:
             if policies.next_number(session) != number:
