@@ -1,6 +1,7 @@
 /** Every call of the console: what is read, under which key it is kept, and what is changed. */
 
 import {
+  keepPreviousData,
   type QueryClient,
   useInfiniteQuery,
   useMutation,
@@ -92,7 +93,12 @@ async function fetchMetrics(client: QueryClient, id: string): Promise<Metric[]> 
 
 export function useMetrics(id: string) {
   const client = useQueryClient()
-  return useQuery({ queryKey: keys.metrics(id), queryFn: () => fetchMetrics(client, id) })
+  return useQuery({
+    queryKey: keys.metrics(id),
+    queryFn: () => fetchMetrics(client, id),
+    // Steps are never changed: comparing twenty thousand of them with themselves at every message would be in vain.
+    structuralSharing: false,
+  })
 }
 
 export function useSamples(id: string) {
@@ -119,7 +125,7 @@ export function useGivers(id: string) {
 export function useTrain() {
   const client = useQueryClient()
   return useMutation({
-    mutationFn: () => call<Run>('POST', address('/runs'), {}),
+    mutationFn: (asked: Pick<ScheduleValues, 'recipe' | 'reward_profile'>) => call<Run>('POST', address('/runs'), asked),
     onSuccess: () => client.invalidateQueries({ queryKey: keys.all }),
   })
 }
@@ -237,13 +243,17 @@ export function useSlots(id: string) {
   })
 }
 
+export type DryRunAsked = Pick<ScheduleValues, 'recipe' | 'reward_profile' | 'minimum_feedback'>
+
 /** Asked anew each time it is looked at. */
-export function useDryRun(id: string) {
+export function useDryRun(asked: DryRunAsked) {
   return useQuery({
-    queryKey: keys.dryRun(id),
-    queryFn: () => call<DryRun>('GET', address(`/schedules/${id}/dry-run`)),
+    queryKey: keys.dryRun(asked),
+    queryFn: () => call<DryRun>('POST', address('/schedules/dry-run'), asked),
+    placeholderData: keepPreviousData,
     staleTime: 0,
     gcTime: 0,
+    retry: false,
   })
 }
 
@@ -343,6 +353,13 @@ export interface FeedbackFilters {
 /** Where what is filtered is written line by line. */
 export function exportAddress(filters: FeedbackFilters): string {
   return address('/feedback/export', { ...filters })
+}
+
+export const trainingFormats = ['unpaired', 'preference', 'demonstrations'] as const
+
+/** Everything that may train, as trainers read it. */
+export function trainingAddress(format: (typeof trainingFormats)[number]): string {
+  return address(`/feedback/export/${format}`)
 }
 
 export function useThread(item: Feedback) {

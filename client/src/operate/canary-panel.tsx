@@ -6,6 +6,7 @@ import { Decide } from './decide'
 import { percent, plain } from './figures'
 import { Facts, Panel, Tag } from './parts'
 import { Plot } from './plot'
+import { useReason } from './reasons'
 import type { Curve } from './series'
 import { type CanaryContent, type CanaryCurve, isUnderWay, measures } from './shapes'
 import tables from './table.module.css'
@@ -17,6 +18,7 @@ const tones = { watching: 'accent', paused: 'warn', promoted: 'good', taken_back
 /** The canary under way; one that has ended too, unless only the present is wanted. */
 export function CanaryPanel({ onlyPresent = false }: { onlyPresent?: boolean }) {
   const t = useWords()
+  const said = useReason()
   const canary = useCanary().data?.canary
   if (!canary || (onlyPresent && !isUnderWay(canary))) return null
   const underWay = isUnderWay(canary)
@@ -36,7 +38,7 @@ export function CanaryPanel({ onlyPresent = false }: { onlyPresent?: boolean }) 
         </div>
       }
     >
-      {canary.reason !== null && <p className={style.reason}>{canary.reason}</p>}
+      {canary.reason !== null && <p className={style.reason}>{said(canary.reason)}</p>}
       <Progress canary={canary} />
       {canary.last && <Measures last={canary.last} control={canary.control} number={canary.number} />}
       <Evidence canary={canary} />

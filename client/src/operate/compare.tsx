@@ -3,15 +3,16 @@
 import { Button, Group, Select, Stack, Textarea } from '@mantine/core'
 import { useState } from 'react'
 
-import { useCompare } from './calls'
+import { useCompare, useSummary } from './calls'
 import style from './compare.module.css'
-import { differences } from './difference'
-import { plain } from './figures'
-import { Panel, Trouble } from './parts'
+import { between, type Difference, differences, type Measured } from './difference'
+import { plain, spaced } from './figures'
+import { Panel, Tag, Trouble } from './parts'
+import { share } from './reckon'
 import type { Compared, Policy } from './shapes'
 import tables from './table.module.css'
 import { useLocale } from './times'
-import { isWord, useWords } from './words'
+import { isWord, useWords, type Word } from './words'
 
 const MOST = 20
 
@@ -112,38 +113,87 @@ function Said({ title, text }: { title: string; text: string }) {
   )
 }
 
+/** More rows than these are folded. */
+const LONG = 24
+
 function Metrics({ left, right }: { left: Policy; right: Policy }) {
   const t = useWords()
-  const locale = useLocale()
-  const rows = differences(left.report, right.report)
+  const counts = useSummary().data?.policies
+  const likedBy = ({ number }: Policy): Measured | null => {
+    const one = counts?.find((version) => version.number === number)
+    return one ? share(one.liked, one.rated) : null
+  }
+  const thumbs = between('liked_share', likedBy(left), likedBy(right))
+  const rows = [...(thumbs.left || thumbs.right ? [thumbs] : []), ...differences(left.report, right.report)]
   if (rows.length === 0) return null
-  const word = (path: string) =>
-    path
-      .split('.')
-      .map((part) => (isWord(`report.${part}`) ? t(`report.${part}` as never) : part.replaceAll('_', ' ')))
-      .join(' › ')
-  const shown = (value: number | null) => (value === null ? '–' : plain(value, locale))
   return (
-    <details>
+    <details open={rows.length <= LONG}>
       <summary>{t('compare.metrics', { count: rows.length })}</summary>
+      <p className={style.hint}>{t('compare.metricsHint')}</p>
       <table className={tables.table}>
         <thead>
           <tr>
             <th scope="col">{t('canary.measure')}</th>
             <th scope="col" className={tables.number}>{t('v', { number: left.number })}</th>
             <th scope="col" className={tables.number}>{t('v', { number: right.number })}</th>
+            <th scope="col" className={tables.number}>{t('compare.difference')}</th>
           </tr>
         </thead>
         <tbody>
           {rows.map((row) => (
-            <tr key={row.path}>
-              <td data-name={t('canary.measure')}>{word(row.path)}</td>
-              <td data-name={t('v', { number: left.number })} className={tables.number}>{shown(row.left)}</td>
-              <td data-name={t('v', { number: right.number })} className={tables.number}>{shown(row.right)}</td>
-            </tr>
+            <Row key={row.path} row={row} left={t('v', { number: left.number })} right={t('v', { number: right.number })} />
           ))}
         </tbody>
       </table>
     </details>
+  )
+}
+
+const tones = { better: 'good', worse: 'bad', unsure: 'quiet' } as const
+
+function Row({ row, left, right }: { row: Difference; left: string; right: string }) {
+  const t = useWords()
+  const locale = useLocale()
+  const word = row.path
+    .split('.')
+    .map((part) => (isWord(`report.${part}`) ? t(`report.${part}` as Word) : spaced(part)))
+    .join(' › ')
+  return (
+    <tr>
+      <td data-name={t('canary.measure')}>{word}</td>
+      <td data-name={left} className={tables.number}>
+        <Value of={row.left} />
+      </td>
+      <td data-name={right} className={tables.number}>
+        <Value of={row.right} />
+      </td>
+      <td data-name={t('compare.difference')} className={tables.number}>
+        <span className={style.difference}>
+          {row.by !== null && (
+            <span>
+              {row.by > 0 ? '+' : row.by < 0 ? '−' : '±'}
+              {plain(Math.abs(row.by), locale)}
+            </span>
+          )}
+          {row.verdict !== null && <Tag tone={tones[row.verdict]}>{t(`compare.verdict.${row.verdict}`)}</Tag>}
+        </span>
+      </td>
+    </tr>
+  )
+}
+
+function Value({ of }: { of: Measured | null }) {
+  const locale = useLocale()
+  if (of === null) return <>–</>
+  return (
+    <span>
+      {plain(of.value, locale)}
+      {of.low !== null && of.high !== null && (
+        <span className={tables.faint}>
+          {' '}
+          ({plain(of.low, locale)} – {plain(of.high, locale)})
+        </span>
+      )}
+    </span>
   )
 }

@@ -1,12 +1,13 @@
 /** The feedback desk: what people said of replies, and what shall never train. */
 
-import { Button, Select, TextInput } from '@mantine/core'
+import { Button, Menu, Select, TextInput } from '@mantine/core'
 import { type ReactNode, useState } from 'react'
 import { useSearchParams } from 'wouter'
 
+import { Download } from '../icons'
 import { useMe } from '../people/me'
 import { currentLanguage } from '../words'
-import { exportAddress, type FeedbackFilters, useFeedback, usePolicies } from './calls'
+import { exportAddress, type FeedbackFilters, trainingAddress, trainingFormats, useFeedback, usePolicies } from './calls'
 import style from './feedback.module.css'
 import { FeedbackCard } from './feedback-card'
 import { GiverPanel } from './giver'
@@ -46,9 +47,26 @@ export function FeedbackPage() {
       title={t('feedback')}
       actions={
         items && items.length > 0 ? (
-          <Button component="a" variant="default" href={exportAddress(filters)} download>
-            {t('desk.export')}
-          </Button>
+          <>
+            <Button component="a" variant="default" href={exportAddress(filters)} download>
+              {t('desk.export')}
+            </Button>
+            <Menu position="bottom-end">
+              <Menu.Target>
+                <Button variant="default" leftSection={<Download size={16} />}>
+                  {t('desk.forTraining')}
+                </Button>
+              </Menu.Target>
+              <Menu.Dropdown>
+                <Menu.Label>{t('desk.forTrainingHint')}</Menu.Label>
+                {trainingFormats.map((format) => (
+                  <Menu.Item key={format} component="a" href={trainingAddress(format)} download>
+                    {t(`desk.format.${format}`)}
+                  </Menu.Item>
+                ))}
+              </Menu.Dropdown>
+            </Menu>
+          </>
         ) : undefined
       }
     >

@@ -18,7 +18,7 @@ export const keys = {
   announcements: ['operate', 'announcements'] as const,
   schedules: ['operate', 'schedules'] as const,
   slots: (id: string) => ['operate', 'slots', id] as const,
-  dryRun: (id: string) => ['operate', 'dry-run', id] as const,
+  dryRun: (asked: object) => ['operate', 'dry-run', asked] as const,
   preview: (cron: string, zone: string, blackouts: string[]) => ['operate', 'preview', cron, zone, blackouts] as const,
   rewards: ['operate', 'rewards'] as const,
   revisions: (name: string) => ['operate', 'rewards', name] as const,

@@ -5,6 +5,7 @@ import { Link } from 'wouter'
 import style from './lineage-view.module.css'
 import { lineage, type Place } from './lineage'
 import { StateBadge } from './parts'
+import { useReason } from './reasons'
 import type { Policy, PolicyState, Run } from './shapes'
 import { useWords } from './words'
 
@@ -17,6 +18,7 @@ const shownStates: PolicyState[] = ['live', 'canary', 'candidate', 'retired', 'r
 
 export function LineageView({ policies, runs }: { policies: Policy[]; runs: Run[] }) {
   const t = useWords()
+  const said = useReason()
   const { places, links, stubs, columns, lines } = lineage(policies, runs)
   const width = MARGIN * 2 + COLUMN * (columns - 1)
   const height = MARGIN * 2 + LINE * (lines - 1)
@@ -33,7 +35,7 @@ export function LineageView({ policies, runs }: { policies: Policy[]; runs: Run[
             ))}
           </g>
           {stubs.map((stub) => {
-            const name = t('lineage.stub', { parent: stub.from.policy.number, reason: stub.run.error ?? '–' })
+            const name = t('lineage.stub', { parent: stub.from.policy.number, reason: said(stub.run.error ?? '–') })
             return (
               <Link key={stub.run.id} href={`/operate/runs/${stub.run.id}`} aria-label={name} className={style.stub}>
                 <title>{name}</title>

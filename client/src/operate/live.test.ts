@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import { keys } from './keys'
-import { changes, summaryWithPolicy, summaryWithRun, withLines, withLook, withMetrics, withRun } from './live'
+import { changes, holed, summaryWithPolicy, summaryWithRun, withLines, withLook, withMetrics, withRun } from './live'
 import type { Canary, CanaryContent, Metric, OperateEvent, Policy, Run, Summary } from './shapes'
 
 function aRun(values: Partial<Run> = {}): Run {
@@ -73,6 +73,18 @@ function after(events: OperateEvent[], key: readonly unknown[], held: unknown): 
 }
 
 const line = (number: number) => ({ number, level: 'info' as const, text: `line ${number}`, at: '2026-11-24T03:00:00Z' })
+
+describe('steps that were told', () => {
+  it('are asked for again where some are missing before them', () => {
+    const known = new Map([['one', [metric(1), metric(2)]], ['new', []]])
+    const of = (...events: OperateEvent[]) => holed(events, (id) => known.get(id))
+    expect(of(event(3), event(4))).toEqual([])
+    expect(of(event(2), event(3))).toEqual([])
+    expect(of(event(4), event(5))).toEqual(['one'])
+    expect(of(event(1, 'new'))).toEqual([])
+    expect(of(event(7, 'never asked for'))).toEqual([])
+  })
+})
 
 describe('the log of a run', () => {
   it('grows by what is new and never says a line twice', () => {

@@ -46,6 +46,18 @@ export function withMetrics(known: Metric[], fresh: Metric[]): Metric[] {
   return [...bySteps.values()].sort((a, b) => a.step - b.step)
 }
 
+/** Runs of which steps were told that do not go on from what is known: the socket was joined after the answer came. */
+export function holed(events: OperateEvent[], known: (id: string) => Metric[] | undefined): string[] {
+  const first = new Map<string, number>()
+  for (const event of events) {
+    if (event.type === 'metric' && !first.has(event.run_id)) first.set(event.run_id, event.step)
+  }
+  return [...first].flatMap(([id, step]) => {
+    const steps = known(id)
+    return steps !== undefined && step > (steps.at(-1)?.step ?? 0) + 1 ? [id] : []
+  })
+}
+
 /** The log with what was just said; what is known already is not said twice. */
 export function withLines(known: LogLine[], fresh: LogLine[]): LogLine[] {
   const last = known.at(-1)?.number ?? 0
@@ -113,7 +125,9 @@ export function changes(events: OperateEvent[]): Change[] {
         break
       case 'metric': {
         const { run_id, step, stage, values } = event
-        metrics.set(run_id, [...(metrics.get(run_id) ?? []), { step, stage, values }])
+        const fresh = metrics.get(run_id)
+        if (fresh) fresh.push({ step, stage, values })
+        else metrics.set(run_id, [{ step, stage, values }])
       }
     }
   }

@@ -2,12 +2,14 @@
 
 import style from './news.module.css'
 import { Panel } from './parts'
+import { useReason } from './reasons'
 import type { Summary } from './shapes'
 import { When } from './times'
 import { isWord, useWords } from './words'
 
 export function News({ news }: { news: Summary['news'] }) {
   const t = useWords()
+  const said = useReason()
   return (
     <Panel title={t('summary.news')}>
       {news.length === 0 ? (
@@ -22,7 +24,7 @@ export function News({ news }: { news: Summary['news'] }) {
                 <span className={style.when}>
                   <When at={one.at} />
                 </span>
-                <span>{isWord(word) ? t(word, { reason: '–', ...values }) : one.kind}</span>
+                <span>{isWord(word) ? t(word, { ...values, reason: said(String(values.reason ?? '–')) }) : one.kind}</span>
               </li>
             )
           })}

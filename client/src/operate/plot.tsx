@@ -31,26 +31,22 @@ export const Plot = memo(function Plot({ title, meaning, curves, nameOf }: PlotP
   const locale = useLocale()
   const scheme = useComputedColorScheme('light')
   const place = useRef<HTMLDivElement>(null)
-  const plot = useRef<UPlot | null>(null)
-  const data = columns(curves)
-  const latest = useRef(data)
+  const plot = useRef<Drawing | null>(null)
+  const latest = useRef(curves)
   useEffect(() => {
-    latest.current = data
-    plot.current?.setData(data)
-  })
+    latest.current = curves
+    plot.current?.draw(curves)
+  }, [curves])
 
   const names = curves.map((curve) => nameOf(curve.measure)).join('\n')
   const isSmoothed = isLong(curves)
   useEffect(() => {
     const element = place.current
     if (!element) return
-    const made = new UPlot(options(element, names.split('\n'), isSmoothed, t('plot.step'), locale), latest.current, element)
+    const made = new Drawing(element, options(element, names.split('\n'), isSmoothed, t('plot.step'), locale), latest.current)
     plot.current = made
-    const watcher = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: HEIGHT }))
-    watcher.observe(element)
     return () => {
-      watcher.disconnect()
-      made.destroy()
+      made.end()
       plot.current = null
     }
     // Colours are read from the page when the plot is made, so another scheme makes another plot.
@@ -91,6 +87,48 @@ export const Plot = memo(function Plot({ title, meaning, curves, nameOf }: PlotP
     </figure>
   )
 })
+
+/** A plot on the page. It is drawn at most once a frame, however much comes, and only while it can be seen. */
+class Drawing {
+  private readonly plot: UPlot
+  private readonly sizes: ResizeObserver
+  private readonly sight: IntersectionObserver
+  private waiting: Curve[] | null = null
+  private frame = 0
+  private isSeen = false
+
+  constructor(element: HTMLElement, look: UPlot.Options, curves: Curve[]) {
+    this.plot = new UPlot(look, columns(curves), element)
+    this.sizes = new ResizeObserver(() => this.plot.setSize({ width: element.clientWidth, height: HEIGHT }))
+    this.sizes.observe(element)
+    this.sight = new IntersectionObserver((seen) => {
+      this.isSeen = seen.at(-1)?.isIntersecting ?? false
+      this.ask()
+    })
+    this.sight.observe(element)
+  }
+
+  draw(curves: Curve[]): void {
+    this.waiting = curves
+    this.ask()
+  }
+
+  end(): void {
+    cancelAnimationFrame(this.frame)
+    this.sizes.disconnect()
+    this.sight.disconnect()
+    this.plot.destroy()
+  }
+
+  private ask(): void {
+    if (!this.isSeen || this.waiting === null || this.frame !== 0) return
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0
+      if (this.waiting !== null) this.plot.setData(columns(this.waiting))
+      this.waiting = null
+    })
+  }
+}
 
 function isLong(curves: Curve[]): boolean {
   return curves.some((curve) => curve.steps.length >= FEWEST_TO_SMOOTH)

@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { difference, plain, sections } from './figures'
 import { differences } from './difference'
 import { lineage } from './lineage'
+import { algorithms, recipeOf, told, written } from './recipe'
 import { fieldOf, parts, secondsLeft, share } from './reckon'
-import { aligned, drawable, extent, panels, singles, smooth } from './series'
+import { aligned, drawable, extent, gather, panels, singles, smooth } from './series'
 import type { Policy, PolicyState, Run } from './shapes'
 import { en } from './words-en'
 import { zh } from './words-zh'
@@ -18,7 +19,7 @@ describe('curves', () => {
   ]
 
   it('puts the reward first, groups what belongs together and keeps measures nobody foresaw', () => {
-    const shown = panels(metrics).map(({ name, curves }) => [name, curves.map((curve) => curve.measure)])
+    const shown = panels(gather(metrics)).map(({ name, curves }) => [name, curves.map((curve) => curve.measure)])
     expect(shown).toEqual([
       ['reward', ['reward']],
       ['kl', ['kl']],
@@ -30,13 +31,33 @@ describe('curves', () => {
   })
 
   it('draws only what was measured more than once', () => {
-    const all = panels(metrics)
+    const all = panels(gather(metrics))
     expect(singles(all)).toEqual([['change', 0.01], ['auc', 0.8]])
     expect(drawable(all).map((panel) => panel.name)).toEqual(['reward', 'kl', 'reward_loss', 'novelty'])
   })
 
+  it('looks only at new steps of a run that goes on', () => {
+    const own = metrics.map((metric) => ({ ...metric }))
+    const half = gather(own.slice(0, 2))
+    for (const metric of own.slice(0, 2)) {
+      Object.defineProperty(metric, 'values', {
+        get: () => {
+          throw new Error('looked at again')
+        },
+      })
+    }
+    expect(panels(gather(own, half))).toEqual(panels(gather(metrics)))
+  })
+
+  it('begins anew where steps came in between', () => {
+    const [first, second, third, fourth] = metrics
+    if (!first || !second || !third || !fourth) throw new Error('four steps')
+    const holed = gather([first, second, fourth])
+    expect(panels(gather([first, second, third, fourth], holed))).toEqual(panels(gather(metrics)))
+  })
+
   it('leaves holes where one curve has no value', () => {
-    const curves = panels(metrics).flatMap((panel) => (/^(kl|change)$/.test(panel.name) ? panel.curves : []))
+    const curves = panels(gather(metrics)).flatMap((panel) => (/^(kl|change)$/.test(panel.name) ? panel.curves : []))
     expect(aligned(curves)).toEqual({ steps: [3, 4], columns: [[0.1, 0.3], [null, 0.01]] })
   })
 
@@ -84,6 +105,35 @@ describe('reports', () => {
 
   it('gives a number the digits it is worth', () => {
     expect([12_345, 0.123456, 123.456, 0.00001].map((value) => plain(value, 'en'))).toEqual(['12,345', '0.123', '123.5', '1.0e-5'])
+  })
+})
+
+describe('a recipe', () => {
+  const recipe = { algorithm: 'distill', ppo: { clip: 0.1 }, steps: [1] }
+
+  it('is the same after it was written in a form', () => {
+    expect(recipeOf(written(recipe))).toEqual(recipe)
+    expect(written({})).toEqual({ algorithm: null, rest: '' })
+    expect(recipeOf({ algorithm: null, rest: ' ' })).toEqual({})
+  })
+
+  it('is none while its text is no JSON object', () => {
+    for (const rest of ['{', '[1]', '3', 'null']) expect(recipeOf({ algorithm: 'ppo', rest })).toBeNull()
+  })
+
+  it('takes the way of learning from its field, not from the text', () => {
+    expect(recipeOf({ algorithm: 'kto', rest: '{"algorithm": "ppo", "seed": 3}' })).toEqual({ algorithm: 'kto', seed: 3 })
+    expect(recipeOf({ algorithm: null, rest: '{"algorithm": "ppo"}' })).toEqual({ algorithm: 'ppo' })
+  })
+
+  it('is told field by field', () => {
+    expect(told(recipe)).toEqual(['algorithm = distill', 'ppo.clip = 0.1', 'steps = [1]'])
+  })
+
+  it('knows the ways of learning from the schema', () => {
+    const algorithm = { anyOf: [{ enum: ['sft', 'ppo'], type: 'string' }, { const: 'ladder' }], default: 'ppo' }
+    expect(algorithms({ properties: { algorithm } })).toEqual(['sft', 'ppo', 'ladder'])
+    expect(algorithms({})).toEqual([])
   })
 })
 
@@ -182,12 +232,27 @@ function texts(words: object, above = ''): [string, string][] {
 }
 
 describe('two reports', () => {
-  it('differ where a number does, or is missing on one side', () => {
-    const left = { gate: { gain: { value: 0.1, low: 0.05 }, kl: 2 }, reward_model: { auc: 0.8 }, split: { by: 'person' } }
-    const right = { gate: { gain: { value: 0.2, low: 0.05 }, kl: 2 }, split: { by: 'question' } }
-    expect(differences(left, right)).toEqual([
-      { path: 'gate.gain.value', left: 0.1, right: 0.2 },
-      { path: 'reward_model.auc', left: 0.8, right: null },
+  const sure = { value: 0.1, low: 0.05, high: 0.14 }
+
+  it('differ where a figure does, or is missing on one side', () => {
+    const left = { gate: { gain: sure, kl: 2, length: { live: 20 } }, reward_model: { auc: 0.8 }, split: { by: 'person' } }
+    const right = { gate: { gain: { value: 0.2, low: 0.15, high: 0.25 }, kl: 2, length: { live: 25 } }, split: { by: 'question' } }
+    const found = differences(left, right).map(({ path, by, verdict }) => [path, by, verdict])
+    expect(found).toEqual([
+      ['gate.gain', 0.1, 'better'],
+      ['gate.length.live', 5, null],
+      ['reward_model.auc', null, null],
     ])
+  })
+
+  it('know for which figures less is better', () => {
+    const verdicts = (name: string, left: number, right: number) => differences({ [name]: left }, { [name]: right })[0]?.verdict
+    expect([verdicts('kl', 2, 1), verdicts('kl', 1, 2), verdicts('auc', 0.8, 0.7)]).toEqual(['better', 'worse', 'worse'])
+  })
+
+  it('are not told apart by a figure whose intervals overlap', () => {
+    const [found] = differences({ gain: sure }, { gain: { value: 0.2, low: 0.13, high: 0.3 } })
+    expect(found?.verdict).toBe('unsure')
+    expect(found?.by).toBeCloseTo(0.1)
   })
 })

@@ -41,6 +41,8 @@ export function parts(seconds: number): { hours: number; minutes: number; second
 }
 
 const fieldWords = {
+  recipe: /\brecipe field\b/,
+  reward_profile: /\breward profile\b/,
   blackouts: /\bblackout/,
   after_feedback: /after_feedback/,
   on_drift: /on_drift/,

@@ -7,6 +7,7 @@ import { CopyButton } from '../parts/copy-button'
 import { toast } from '../parts/toast'
 import { useAnnouncements, useRelease, useSaveRelease, useTestWebhook } from './calls'
 import { Empty, Page, Panel, Tag, Trouble, useMessage, Waiting } from './parts'
+import { useReason } from './reasons'
 import style from './release.module.css'
 import { type Announcement, approvals, type ReleaseRules } from './shapes'
 import tables from './table.module.css'
@@ -220,13 +221,14 @@ function Announced() {
 
 function What({ item }: { item: Announcement }) {
   const t = useWords()
+  const said = useReason()
   const word = `rules.kinds.${item.kind}`
   const { policy, reason } = item.content
   return (
     <span>
       {isWord(word) ? t(word) : item.kind}
       {typeof policy === 'number' && ` · ${t('v', { number: policy })}`}
-      {typeof reason === 'string' && reason !== '' && <span className={tables.faint}> · {reason}</span>}
+      {typeof reason === 'string' && reason !== '' && <span className={tables.faint}> · {said(reason)}</span>}
     </span>
   )
 }

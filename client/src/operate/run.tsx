@@ -1,7 +1,7 @@
 /** One run: where it stands, its curves as they come, what it learned from, and what came of it. */
 
 import { Button } from '@mantine/core'
-import { type ReactNode, useMemo, useState } from 'react'
+import { type ReactNode, useCallback, useMemo, useState } from 'react'
 import { Link } from 'wouter'
 
 import { Left, Warning } from '../icons'
@@ -13,12 +13,13 @@ import { LogPanel } from './log'
 import { Facts, Page, Panel, StateBadge, Trouble, useCountWord, Waiting } from './parts'
 import { Plot } from './plot'
 import { RunProgress } from './progress'
+import { useReason } from './reasons'
 import { secondsTaken } from './reckon'
 import { Raw, Report } from './report'
 import style from './run.module.css'
 import { FromTo } from './runs'
-import { drawable, panels, singles } from './series'
-import { isEnded, type Run, type Sample } from './shapes'
+import { drawable, gather, type Panel as Plotted, panels, singles } from './series'
+import { isEnded, type Metric, type Run, type Sample } from './shapes'
 import { Duration, useLocale, useNow, When } from './times'
 import { isWord, useWords } from './words'
 
@@ -86,6 +87,7 @@ function Recipe({ run }: { run: Run }) {
 /** Why a run did not end as hoped. */
 function End({ run }: { run: Run }) {
   const t = useWords()
+  const said = useReason()
   if (run.state !== 'failed' && run.state !== 'rejected' && run.state !== 'cancelled') return null
   const words = { failed: 'run.failed', rejected: 'run.rejected', cancelled: 'run.stopped' } as const
   return (
@@ -93,7 +95,7 @@ function End({ run }: { run: Run }) {
       <Warning size={18} />
       <div>
         <p className={style.endTitle}>{t(words[run.state])}</p>
-        {run.error !== null && <p className={style.endText}>{run.error}</p>}
+        {run.error !== null && <p className={style.endText}>{said(run.error)}</p>}
         {run.state === 'failed' && run.stage && <p>{t('run.failedWhere', { stage: t(`stage.${run.stage}`) })}</p>}
       </div>
     </div>
@@ -189,17 +191,29 @@ function People({ id }: { id: string }) {
   )
 }
 
+const unmeasured: Metric[] = []
+
+/** Panels that grow with the run; each message costs what it brings, not what is there. */
+function usePanels(metrics: Metric[]): Plotted[] {
+  const [gathered, setGathered] = useState(() => gather(metrics))
+  if (gathered.of !== metrics) setGathered(gather(metrics, gathered))
+  return useMemo(() => panels(gathered), [gathered])
+}
+
 function Curves({ run }: { run: Run }) {
   const t = useWords()
   const metrics = useMetrics(run.id)
   const locale = useLocale()
-  const all = useMemo(() => panels(metrics.data ?? []), [metrics.data])
+  const all = usePanels(metrics.data ?? unmeasured)
   const shown = useMemo(() => drawable(all), [all])
   const once = singles(all)
-  const measure = (name: string) => {
-    const word = `metric.${name}`
-    return isWord(word) ? t(word) : name.replaceAll('_', ' ')
-  }
+  const measure = useCallback(
+    (name: string) => {
+      const word = `metric.${name}`
+      return isWord(word) ? t(word) : name.replaceAll('_', ' ')
+    },
+    [t],
+  )
   const meaning = (name: string) => {
     const word = `metricMeaning.${name}`
     return isWord(word) ? t(word) : undefined

@@ -6,6 +6,7 @@ import { Link } from 'wouter'
 import { useRuns, useSummary } from './calls'
 import { percent, plain } from './figures'
 import { Empty, Page, Panel, StateBadge, Trouble, useCountWord, Waiting } from './parts'
+import { useReason } from './reasons'
 import { secondsTaken } from './reckon'
 import style from './runs.module.css'
 import { isEnded, type Json, type Run } from './shapes'
@@ -123,6 +124,7 @@ export function Counts({ counts }: { counts: Json }) {
 
 /** One run in a line, for the overview. */
 export function RunLine({ run }: { run: Run }) {
+  const said = useReason()
   const now = useNow(!isEnded(run))
   return (
     <div className={style.line}>
@@ -139,7 +141,7 @@ export function RunLine({ run }: { run: Run }) {
       <span className={style.counts}>
         <Taken run={run} now={now} />
       </span>
-      {run.error !== null && <p className={style.error}>{run.error}</p>}
+      {run.error !== null && <p className={style.error}>{said(run.error)}</p>}
     </div>
   )
 }

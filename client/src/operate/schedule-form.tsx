@@ -5,8 +5,12 @@ import { useDebouncedValue } from '@mantine/hooks'
 import { useState } from 'react'
 
 import { HttpError } from '../http'
-import { usePreview, useProfiles, useSaveSchedule } from './calls'
+import { usePreview, useSaveSchedule } from './calls'
+import { DryRunOutcome } from './dry-run'
+import { type Learning, LearningFields } from './learning'
 import { Trouble } from './parts'
+import { useExplained } from './reasons'
+import { recipeOf, written } from './recipe'
 import { fieldOf } from './reckon'
 import { NextTimes } from './schedules'
 import style from './schedules.module.css'
@@ -23,13 +27,20 @@ export function ScheduleForm({ schedule, onClose }: { schedule: Schedule | null;
   const t = useWords()
   const [values, setValues] = useState<ScheduleValues>(() => schedule ?? fresh())
   const [windows, setWindows] = useState(() => values.blackouts.join('\n'))
+  const [recipe, setRecipe] = useState(() => written(values.recipe))
   const save = useSaveSchedule(schedule?.id ?? null)
+  const explained = useExplained()
   const [cron] = useDebouncedValue(values.cron.trim(), PREVIEW_MILLISECONDS)
-  const [blackouts] = useDebouncedValue(lines(windows), PREVIEW_MILLISECONDS)
-  const preview = usePreview(cron, values.time_zone, blackouts)
+  const [typedWindows] = useDebouncedValue(windows, PREVIEW_MILLISECONDS)
+  const preview = usePreview(cron, values.time_zone, lines(typedWindows))
   const set = (change: Partial<ScheduleValues>) => {
     save.reset()
     setValues((old) => ({ ...old, ...change }))
+  }
+
+  const setLearning = (change: Partial<Learning>) => {
+    if (change.recipe) setRecipe(change.recipe)
+    set(change.reward_profile === undefined ? {} : { reward_profile: change.reward_profile })
   }
 
   const refusal = save.error ?? preview.error
@@ -37,9 +48,12 @@ export function ScheduleForm({ schedule, onClose }: { schedule: Schedule | null;
   const errorOf = (name: keyof ScheduleValues) => (field === name && refusal instanceof HttpError ? refusal.message : null)
 
   const submit = () => {
+    const asked = recipeOf(recipe)
+    if (asked === null) return
     const { name, time_zone, minimum_feedback, reward_profile, after_feedback, on_drift, enabled } = values
     const rest = { time_zone, minimum_feedback, reward_profile, after_feedback, on_drift, enabled }
-    save.mutate({ name, cron: values.cron.trim(), blackouts: lines(windows), ...rest }, { onSuccess: onClose })
+    const times = { cron: values.cron.trim(), blackouts: lines(windows) }
+    save.mutate({ name, ...times, recipe: asked, ...rest }, { onSuccess: onClose })
   }
   return (
     <Modal
@@ -105,13 +119,18 @@ export function ScheduleForm({ schedule, onClose }: { schedule: Schedule | null;
           <Further
             values={values}
             windows={windows}
-            isOpen={isUsed(values)}
             errorOf={errorOf}
             onChange={set}
             onWindows={(text) => {
               save.reset()
               setWindows(text)
             }}
+          />
+          <How
+            learning={{ recipe, reward_profile: values.reward_profile }}
+            minimum={values.minimum_feedback}
+            errorOf={errorOf}
+            onChange={setLearning}
           />
           <Switch
             label={t('schedule.enabled')}
@@ -120,7 +139,7 @@ export function ScheduleForm({ schedule, onClose }: { schedule: Schedule | null;
           />
           {cron !== '' && preview.data && (
             <div className={style.preview} aria-live="polite">
-              <p className={style.explain}>{preview.data.explain}</p>
+              <p className={style.explain}>{explained(cron, preview.data.explain)}</p>
               {preview.data.next.length > 0 && <NextTimes times={preview.data.next} zone={values.time_zone} />}
             </div>
           )}
@@ -142,17 +161,15 @@ export function ScheduleForm({ schedule, onClose }: { schedule: Schedule | null;
 interface FurtherProps {
   values: ScheduleValues
   windows: string
-  isOpen: boolean
   errorOf: (name: keyof ScheduleValues) => string | null
   onChange: (change: Partial<ScheduleValues>) => void
   onWindows: (text: string) => void
 }
 
-/** What most schedules do without: other triggers, windows without learning, a reward profile of their own. */
-function Further({ values, windows, isOpen, errorOf, onChange, onWindows }: FurtherProps) {
+/** What most schedules do without: other triggers, windows without learning. */
+function Further({ values, windows, errorOf, onChange, onWindows }: FurtherProps) {
   const t = useWords()
-  const [startsOpen] = useState(isOpen)
-  const profiles = useProfiles().data?.items ?? []
+  const [startsOpen] = useState(() => isUsed(values))
   return (
     <details className={style.further} open={startsOpen}>
       <summary>{t('schedule.further')}</summary>
@@ -187,22 +204,39 @@ function Further({ values, windows, isOpen, errorOf, onChange, onWindows }: Furt
           autosize
           minRows={2}
         />
-        <Select
-          label={t('schedule.profile')}
-          placeholder={t('schedule.activeProfile')}
-          data={profiles.map((profile) => profile.name)}
-          value={values.reward_profile}
-          onChange={(reward_profile) => onChange({ reward_profile })}
-          error={errorOf('reward_profile')}
-          clearable
-        />
       </Stack>
     </details>
   )
 }
 
-function isUsed({ after_feedback, on_drift, blackouts, reward_profile }: ScheduleValues): boolean {
-  return after_feedback !== null || on_drift !== null || blackouts.length > 0 || reward_profile !== null
+interface HowProps {
+  learning: Learning
+  minimum: number
+  errorOf: (name: keyof Learning) => string | null
+  onChange: (change: Partial<Learning>) => void
+}
+
+/** How its runs learn, and what one would learn from if it began now. */
+function How({ learning, minimum, errorOf, onChange }: HowProps) {
+  const t = useWords()
+  const { recipe: text, reward_profile } = learning
+  const [isOpen, setOpen] = useState(() => reward_profile !== null || text.algorithm !== null || text.rest !== '')
+  const [typed] = useDebouncedValue(text, PREVIEW_MILLISECONDS)
+  const [minimum_feedback] = useDebouncedValue(minimum, PREVIEW_MILLISECONDS)
+  const recipe = recipeOf(typed)
+  return (
+    <details className={style.further} open={isOpen} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{t('schedule.how')}</summary>
+      <Stack gap="sm" mt="xs">
+        <LearningFields learning={learning} errorOf={errorOf} onChange={onChange} />
+        {isOpen && recipe !== null && <DryRunOutcome asked={{ recipe, reward_profile, minimum_feedback }} />}
+      </Stack>
+    </details>
+  )
+}
+
+function isUsed({ after_feedback, on_drift, blackouts }: ScheduleValues): boolean {
+  return after_feedback !== null || on_drift !== null || blackouts.length > 0
 }
 
 function lines(text: string): string[] {
@@ -216,6 +250,7 @@ function fresh(): ScheduleValues {
     cron: presets.nightly,
     time_zone: zone || 'UTC',
     minimum_feedback: 50,
+    recipe: {},
     reward_profile: null,
     blackouts: [],
     after_feedback: null,

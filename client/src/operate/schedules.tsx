@@ -10,6 +10,8 @@ import { useRemoveSchedule, useSaveSchedule, useSchedules } from './calls'
 import { Confirm } from './confirm'
 import { DryRunDialog } from './dry-run'
 import { Empty, Page, Panel, Tag, Trouble, Waiting } from './parts'
+import { useExplained, useReason } from './reasons'
+import { told } from './recipe'
 import { ScheduleForm } from './schedule-form'
 import style from './schedules.module.css'
 import type { Schedule } from './shapes'
@@ -47,6 +49,7 @@ function Card({ schedule }: { schedule: Schedule }) {
   const [isEditing, setEditing] = useState(false)
   const [isRemoving, setRemoving] = useState(false)
   const [isTrying, setTrying] = useState(false)
+  const explained = useExplained()
   const save = useSaveSchedule(schedule.id)
   const remove = useRemoveSchedule(schedule.id)
   const { name, enabled, time_zone: zone } = schedule
@@ -78,7 +81,7 @@ function Card({ schedule }: { schedule: Schedule }) {
     >
       <div className={style.body} data-paused={!enabled}>
         <div>
-          <p className={style.explain}>{schedule.cron === '' ? t('schedule.presets.never') : schedule.explain}</p>
+          <p className={style.explain}>{schedule.cron === '' ? t('schedule.presets.never') : explained(schedule.cron, schedule.explain)}</p>
           <p className={style.meta}>
             {schedule.cron !== '' && <code>{schedule.cron}</code>}
             <span>{zone}</span>
@@ -113,11 +116,13 @@ function Card({ schedule }: { schedule: Schedule }) {
 function Triggers({ schedule }: { schedule: Schedule }) {
   const t = useWords()
   const { after_feedback: after, on_drift: drift, blackouts, reward_profile: profile } = schedule
+  const recipe = told(schedule.recipe)
   return (
     <>
       {after !== null && <span>{t('schedule.afterCount', { count: after })}</span>}
       {drift !== null && <span>{t('schedule.driftBy', { points: Math.round(drift * 1000) / 10 })}</span>}
       {blackouts.length > 0 && <span>{t('schedule.resting', { windows: blackouts.join(', ') })}</span>}
+      {recipe.length > 0 && <span>{t('schedule.withRecipe', { fields: recipe.join(', ') })}</span>}
       {profile !== null && <span>{t('schedule.withProfile', { name: profile })}</span>}
     </>
   )
@@ -125,6 +130,7 @@ function Triggers({ schedule }: { schedule: Schedule }) {
 
 function Last({ schedule }: { schedule: Schedule }) {
   const t = useWords()
+  const said = useReason()
   const last = schedule.last_run
   return (
     <p className={style.last}>
@@ -137,7 +143,7 @@ function Last({ schedule }: { schedule: Schedule }) {
           {last.run_id !== null ? (
             <Link href={`/operate/runs/${last.run_id}`}>{t('schedule.ran')}</Link>
           ) : (
-            t('schedule.missed', { reason: last.missed ?? '–' })
+            t('schedule.missed', { reason: said(last.missed ?? '–') })
           )}
         </>
       )}

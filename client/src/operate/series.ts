@@ -10,7 +10,7 @@ export const groups = [
   { name: 'entropy', measures: ['entropy'] },
   { name: 'policy_loss', measures: ['policy_loss'] },
   { name: 'value_loss', measures: ['value_loss'] },
-  { name: 'shares', measures: ['clipped', 'ended', 'effective_sample_size', 'ess', 'explained_variance'] },
+  { name: 'shares', measures: ['clipped', 'ended', 'ess', 'explained_variance'] },
   { name: 'reward_loss', measures: ['reward_loss'] },
   { name: 'reward_accuracy', measures: ['reward_accuracy'] },
   { name: 'distill_loss', measures: ['distill_loss'] },
@@ -49,18 +49,40 @@ export function drawable(found: Panel[]): Panel[] {
     .filter((panel) => panel.curves.length > 0)
 }
 
-/** One panel for each group that was measured, and one for each measure nobody foresaw. */
-export function panels(metrics: Metric[]): Panel[] {
-  const curves = new Map<string, Curve>()
-  for (const { step, values } of metrics) {
+/** The curves of the steps that were looked at so far. */
+export interface Gathered {
+  of: Metric[]
+  curves: ReadonlyMap<string, Curve>
+}
+
+export const nothing: Gathered = { of: [], curves: new Map() }
+
+/** Curves of all steps. Of a run that goes on only the new ones are looked at: those before them are in `before`. */
+export function gather(metrics: Metric[], before: Gathered = nothing): Gathered {
+  const known = before.of.length
+  const goesOn = metrics.length >= known && metrics[0] === before.of[0] && metrics[known - 1] === before.of[known - 1]
+  if (known > 0 && !goesOn) return gather(metrics)
+  const fresh = new Map<string, Curve>()
+  for (const { step, values } of known > 0 ? metrics.slice(known) : metrics) {
     for (const [measure, value] of Object.entries(values)) {
       if (typeof value !== 'number') continue
-      let curve = curves.get(measure)
-      if (!curve) curves.set(measure, (curve = { measure, steps: [], values: [] }))
+      let curve = fresh.get(measure)
+      if (!curve) fresh.set(measure, (curve = { measure, steps: [], values: [] }))
       curve.steps.push(step)
       curve.values.push(value)
     }
   }
+  const curves = new Map(before.curves)
+  for (const [measure, { steps, values }] of fresh) {
+    const old = curves.get(measure)
+    curves.set(measure, { measure, steps: old ? old.steps.concat(steps) : steps, values: old ? old.values.concat(values) : values })
+  }
+  return { of: metrics, curves }
+}
+
+/** One panel for each group that was measured, and one for each measure nobody foresaw. */
+export function panels(gathered: Gathered): Panel[] {
+  const curves = new Map(gathered.curves)
   const found: Panel[] = []
   for (const { name, measures } of groups) {
     const own = measures.flatMap((measure) => curves.get(measure) ?? [])

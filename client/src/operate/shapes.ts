@@ -210,6 +210,8 @@ export interface ScheduleValues {
   cron: string
   time_zone: string
   minimum_feedback: number
+  /** What differs from the default recipe. */
+  recipe: Json
   reward_profile: string | null
   blackouts: string[]
   after_feedback: number | null
@@ -227,7 +229,6 @@ export interface Slot {
 
 export interface Schedule extends ScheduleValues {
   id: string
-  recipe: Json
   explain: string
   next: string[]
   last_run: Slot | null

@@ -5,6 +5,7 @@ import { Link } from 'wouter'
 
 import { useSlots } from './calls'
 import { Tag, Trouble, Waiting } from './parts'
+import { useReason } from './reasons'
 import style from './schedules.module.css'
 import { When } from './times'
 import { useWords } from './words'
@@ -22,6 +23,7 @@ export function Slots({ id }: { id: string }) {
 
 function List({ id }: { id: string }) {
   const t = useWords()
+  const said = useReason()
   const slots = useSlots(id)
   if (slots.isPending) return <Waiting />
   if (slots.error) return <Trouble error={slots.error} onRetry={() => void slots.refetch()} />
@@ -34,7 +36,7 @@ function List({ id }: { id: string }) {
           {slot.run_id !== null ? (
             <Link href={`/operate/runs/${slot.run_id}`}>{t('schedule.ran')}</Link>
           ) : (
-            t('schedule.missed', { reason: slot.missed ?? '–' })
+            t('schedule.missed', { reason: said(slot.missed ?? '–') })
           )}
         </li>
       ))}

@@ -1,20 +1,27 @@
-/** "Train now": queues a run and goes to its page. */
+/** "Train now": asks how, says what such a run would learn from, queues it and goes to its page. */
 
-import { Button } from '@mantine/core'
+import { Button, Group, Modal, Stack } from '@mantine/core'
+import { useDebouncedValue } from '@mantine/hooks'
+import { useState } from 'react'
 import { Link, useLocation } from 'wouter'
 
+import { HttpError } from '../http'
 import { Spark } from '../icons'
 import { toast } from '../parts/toast'
 import { useTrain } from './calls'
-import { useMessage } from './parts'
+import { DryRunOutcome } from './dry-run'
+import { type Learning, LearningFields } from './learning'
+import { Trouble } from './parts'
+import { recipeOf } from './recipe'
+import { fieldOf } from './reckon'
 import type { Run } from './shapes'
 import { useWords } from './words'
 
+const DRY_RUN_MILLISECONDS = 400
+
 export function TrainButton({ running }: { running: Run | null }) {
   const t = useWords()
-  const message = useMessage()
-  const [, navigate] = useLocation()
-  const train = useTrain()
+  const [isAsking, setAsking] = useState(false)
   if (running) {
     return (
       <Button component={Link} href={`/operate/runs/${running.id}`} variant="default">
@@ -22,17 +29,68 @@ export function TrainButton({ running }: { running: Run | null }) {
       </Button>
     )
   }
-  const start = () =>
-    train.mutate(undefined, {
-      onSuccess: (run) => {
-        void toast({ message: t('train.started') })
-        navigate(`/operate/runs/${run.id}`)
-      },
-      onError: (error) => void toast({ message: message(error), color: 'red', autoClose: 10_000 }),
-    })
   return (
-    <Button leftSection={<Spark size={16} />} onClick={start} loading={train.isPending}>
-      {t('train.now')}
-    </Button>
+    <>
+      <Button leftSection={<Spark size={16} />} onClick={() => setAsking(true)}>
+        {t('train.now')}
+      </Button>
+      {isAsking && <TrainDialog onClose={() => setAsking(false)} />}
+    </>
+  )
+}
+
+function TrainDialog({ onClose }: { onClose: () => void }) {
+  const t = useWords()
+  const [, navigate] = useLocation()
+  const train = useTrain()
+  const [learning, setLearning] = useState<Learning>({ recipe: { algorithm: null, rest: '' }, reward_profile: null })
+  const [tried] = useDebouncedValue(learning, DRY_RUN_MILLISECONDS)
+  const recipe = recipeOf(learning.recipe)
+  const triedRecipe = recipeOf(tried.recipe)
+  const field = train.error instanceof HttpError ? fieldOf(train.error.message) : null
+  const start = () => {
+    if (recipe === null) return
+    train.mutate(
+      { recipe, reward_profile: learning.reward_profile },
+      {
+        onSuccess: (run) => {
+          void toast({ message: t('train.started') })
+          navigate(`/operate/runs/${run.id}`)
+        },
+      },
+    )
+  }
+  return (
+    <Modal opened onClose={onClose} title={t('train.now')} closeButtonProps={{ 'aria-label': t('close') }}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault()
+          start()
+        }}
+      >
+        <Stack gap="sm">
+          <LearningFields
+            learning={learning}
+            errorOf={(name) => (field === name && train.error instanceof HttpError ? train.error.message : null)}
+            onChange={(change) => {
+              train.reset()
+              setLearning((old) => ({ ...old, ...change }))
+            }}
+          />
+          {triedRecipe !== null && (
+            <DryRunOutcome asked={{ recipe: triedRecipe, reward_profile: tried.reward_profile, minimum_feedback: 0 }} />
+          )}
+          {field !== 'recipe' && field !== 'reward_profile' && <Trouble error={train.error} />}
+          <Group justify="flex-end" gap="sm">
+            <Button variant="default" onClick={onClose}>
+              {t('cancel')}
+            </Button>
+            <Button type="submit" loading={train.isPending} disabled={recipe === null} data-autofocus>
+              {t('train.go')}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
   )
 }

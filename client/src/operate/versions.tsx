@@ -12,6 +12,7 @@ import { Decide } from './decide'
 import { percent } from './figures'
 import { LineageView } from './lineage-view'
 import { Empty, Facts, Page, Panel, StateBadge, Trouble, Waiting } from './parts'
+import { useReason } from './reasons'
 import { share } from './reckon'
 import { Report } from './report'
 import type { Policy, VersionCounts } from './shapes'
@@ -65,6 +66,7 @@ interface CardProps {
 
 function Card({ policy, counts, canRollBack }: CardProps) {
   const t = useWords()
+  const said = useReason()
   const isLive = policy.state === 'live'
   const facts: [string, ReactNode][] = [
     [t('policy.thumbs'), <Thumbs key="thumbs" counts={counts} />],
@@ -95,7 +97,7 @@ function Card({ policy, counts, canRollBack }: CardProps) {
       }
     >
       <div className={style.facts}>
-        {policy.reason !== null && <p className={style.reason}>{policy.reason}</p>}
+        {policy.reason !== null && <p className={style.reason}>{said(policy.reason)}</p>}
         <Facts items={facts} />
       </div>
       {Object.keys(policy.report).length > 0 && (

@@ -5,8 +5,8 @@ import { useEffect, useState } from 'react'
 
 import { type Connection, Socket } from '../socket'
 import { keys } from './keys'
-import { changes } from './live'
-import { isEnded, type OperateEvent } from './shapes'
+import { changes, holed } from './live'
+import { isEnded, type Metric, type OperateEvent } from './shapes'
 
 /** Messages come in bursts of hundreds; the page changes at most this often. */
 const FLUSH_MILLISECONDS = 200
@@ -27,7 +27,9 @@ function watch(client: QueryClient, onConnection: (connection: Connection) => vo
     timer = undefined
     const events = waiting
     waiting = []
+    const missed = holed(events, (id) => client.getQueryData<Metric[]>(keys.metrics(id)))
     for (const { key, update } of changes(events)) client.setQueryData(key, update)
+    for (const id of missed) void client.invalidateQueries({ queryKey: keys.metrics(id) })
     if (events.some((event) => event.type === 'run' && isEnded(event.run))) {
       void client.invalidateQueries({ queryKey: keys.summary })
       void client.invalidateQueries({ queryKey: keys.allSamples })
