@@ -112,16 +112,16 @@ async def test_everybody_keeps_their_version_while_the_share_stays_the_same(stac
 
 
 def balanced(stack: Stack, running: Canary) -> list[Someone]:
-    """As many people with the canary as without: chance may put all but one of a dozen on one side."""
+    """As many people with the canary as without, in turn: chance may put all but one of a dozen on one side."""
     sides: dict[bool, list[Someone]] = {True: [], False: []}
     while min(map(len, sides.values())) < PEOPLE // 2:
         someone = stack.someone()
         sides[canary.is_inside(running, someone.id)].append(someone)
-    return [someone for side in sides.values() for someone in side[: PEOPLE // 2]]
+    return [someone for pair in zip(sides[True], sides[False], strict=False) for someone in pair][:PEOPLE]
 
 
 async def test_a_version_that_its_people_dislike_is_taken_back_by_itself(stack: Stack) -> None:
-    with tried(stack, BAD, canary_people=1000) as number:
+    with tried(stack, BAD, canary_people=1000, canary_replies=1000) as number:  # nothing but evidence ends it
         _, running = read(stack, number)
         people = balanced(stack, running)
         tester = next(person for person in people if canary.is_inside(running, person.id))
