@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from playwright.sync_api import Locator, expect
@@ -11,6 +12,7 @@ from backtalk import people
 from backtalk.tables import Person
 from tests.browser.backtalk import Backtalk
 from tests.browser.visitor import Visit, Visitor
+from tests.server.provider import CLIENT, SECRET, serve
 
 PASSWORD = "a heron in the rain"
 
@@ -117,6 +119,10 @@ def test_where_guests_are_not_let_in_one_is_asked_to_sign_in(visit: Visit, backt
         expect(visitor.page.get_by_role("dialog", name="Sign in")).to_be_visible()
         visitor.page.keyboard.press("Escape")
         expect(visitor.page.get_by_role("dialog", name="Sign in")).to_be_visible()
+        assert not visitor.ills()
+        dark = visit(home=home, theme="dark", language="zh", width="phone").open()
+        expect(dark.page.get_by_role("dialog", name="登录")).to_be_visible()
+        assert not dark.ills() and dark.overflow() <= 0 and not dark.covered()
 
 
 def test_an_invitation_leads_to_an_account_once(visit: Visit, backtalk: Backtalk) -> None:
@@ -141,6 +147,25 @@ def test_an_invitation_leads_to_an_account_once(visit: Visit, backtalk: Backtalk
         form.locator("input[type=password]").fill(PASSWORD)
         form.get_by_role("button", name="Sign up", exact=True).click()
         expect(form.get_by_role("alert")).to_contain_text("was used already")
+
+
+def test_whoever_comes_through_the_provider_has_an_account_and_keeps_what_was_said(
+    visit: Visit, backtalk: Backtalk, tmp_path: Path
+) -> None:
+    secret = tmp_path / "oidc.secret"
+    secret.write_text(SECRET)
+    with serve() as provider:
+        provider.name = f"Ada {uuid4().hex[:8]}"
+        given = {"OIDC_ISSUER": provider.url, "OIDC_CLIENT_ID": CLIENT, "OIDC_SECRET_FILE": str(secret)}
+        with backtalk.beside(**{f"BACKTALK_{name}": value for name, value in given.items()}) as home:
+            visitor = visit(home=home).open()
+            backtalk.lay(visitor.me, ["Who was I?", "A guest."])
+            menu(visitor).get_by_role("menuitem", name="Sign up / Sign in").click()
+            visitor.page.get_by_role("link", name="Continue with").click()
+            expect(visitor.page.get_by_role("button", name=f"Account: {provider.name}")).to_be_visible()
+            expect(visitor.page.get_by_role("link", name="Who was I?")).to_be_visible()
+            assert {urlsplit(address).netloc for address in visitor.foreign} == {urlsplit(provider.url).netloc}
+            visitor.foreign.clear()  # on purpose, and only there
 
 
 def test_where_there_is_a_provider_one_may_sign_in_there_and_hears_what_went_wrong(

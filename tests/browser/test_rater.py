@@ -11,6 +11,7 @@ from sqlmodel import col, select
 from backtalk import labelling
 from backtalk.tables import Comparison, Contested, LabellingRules, Opinion, RateItem, Run, now
 from tests.browser.backtalk import Backtalk
+from tests.browser.gallery import Gallery
 from tests.browser.visitor import Visit, Visitor
 
 TEXTS = ("First of three.", "Second of three.", "Third of three.")
@@ -128,6 +129,20 @@ def test_a_rater_is_told_how_often_they_agree_with_themselves(visit: Visit, back
             twice = {"first_rating": 1, "second_rating": again, "done_at": now()}
             session.add(RateItem(person_id=rater, message_id=reply, **twice))
     expect(visit(rater).open("/rate").page.get_by_text("67 % agreement with yourself")).to_be_visible()
+
+
+def test_the_desk_looks_right(gallery: Gallery, backtalk: Backtalk, disputed: set[UUID]) -> None:
+    visitor, page = gallery.visitor, gallery.visitor.page
+    visitor.become(backtalk.sign_in(backtalk.person("rater", language=gallery.look[1])))
+    visitor.open("/rate")
+    desks = page.locator("section[tabindex='-1']")
+    expect(desks).to_have_count(2)
+    gallery.hang("rate-pair")
+    page.keyboard.press("ArrowRight")
+    expect(desks).to_have_count(1)
+    page.keyboard.press("Shift+ArrowLeft")
+    expect(page.get_by_role("region").get_by_role("group").first).to_be_visible()
+    gallery.hang("rate")
 
 
 def test_somebody_else_is_told_whose_page_it_is(guest: Visitor) -> None:

@@ -13,6 +13,24 @@ AXE = Path(__file__).parents[2] / "client" / "node_modules" / "axe-core" / "axe.
 # What the browser itself says of a lost connection or a refusal; the page's own words are what tests look at.
 NETWORK = ("Failed to load resource", "WebSocket connection to")
 
+COVERED = """() => {
+    const layers = document.querySelectorAll('[role=dialog], [role=menu]')
+    const top = layers.length ? layers[layers.length - 1] : document
+    return [...top.querySelectorAll('button, a[href], input, textarea, select')].filter((it) => {
+        if (!it.checkVisibility({ opacityProperty: true, visibilityProperty: true })) return false
+        const { left, right, top, bottom, width } = it.getBoundingClientRect()
+        const [x, y] = [(left + right) / 2, (top + bottom) / 2]
+        if (width < 2 || x < 0 || y < 0 || x >= innerWidth || y >= innerHeight) return false
+        for (let box = it.parentElement; box; box = box.parentElement) { // scrolled out of sight is not covered
+            if (getComputedStyle(box).overflow === 'visible') continue
+            const edge = box.getBoundingClientRect()
+            if (x < edge.left || x > edge.right || y < edge.top || y > edge.bottom) return false
+        }
+        const hit = document.elementFromPoint(x, y)
+        return !(hit && (it.contains(hit) || hit.contains(it) || it.labels?.[0]?.contains(hit)))
+    }).map((it) => it.getAttribute('aria-label') ?? it.textContent ?? it.outerHTML)
+}"""
+
 
 class Visitor:
     """A browser context with one page; what goes wrong unseen on any of its pages is kept for the end of the test."""
@@ -131,6 +149,11 @@ class Visitor:
         """Pixels by which the page is wider than the window."""
         wider: int = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         return wider
+
+    def covered(self) -> list[str]:
+        """What can be pressed, is in sight, and lies under something else."""
+        names: list[str] = self.page.evaluate(COVERED)
+        return names
 
     # Ends
 

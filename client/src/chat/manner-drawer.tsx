@@ -2,6 +2,7 @@ import { Button, Drawer } from '@mantine/core'
 import { useId } from 'react'
 import { useTranslation } from 'react-i18next'
 
+import { useFocusBack } from '../parts/focus-back'
 import { changeManner, setManner, type Style, STYLES, styleOf, useManner, wishOf } from './manner'
 import style from './manner.module.css'
 
@@ -12,6 +13,7 @@ const LENGTHS = [64, 128, 256, 512, 1024, 2048, 4096]
 /** How replies are made: three styles for everybody, the numbers behind them for those who want to know. */
 export default function MannerDrawer({ onClose }: { onClose: () => void }) {
   const { t } = useTranslation()
+  useFocusBack()
   const manner = useManner((state) => state.manner)
   const chosen = styleOf(manner)
   const { temperature = USUAL.temperature, top_p: topP = USUAL.top_p, max_tokens: length = USUAL.max_tokens } = manner

@@ -2,6 +2,7 @@ import { Button, Modal } from '@mantine/core'
 import { useTranslation } from 'react-i18next'
 
 import { CopyButton } from '../parts/copy-button'
+import { useFocusBack } from '../parts/focus-back'
 import { moment } from '../words'
 import style from './chat.module.css'
 import type { Conversation } from './message'
@@ -10,6 +11,7 @@ import { addressOf, useMakeShare, useRevoke, useShare } from './sharing'
 /** Makes the link to a conversation, shows it, and takes it back. */
 export default function ShareDialog({ conversation, onClose }: { conversation: Conversation; onClose: () => void }) {
   const { t } = useTranslation()
+  useFocusBack()
   const share = useShare(conversation.id)
   const make = useMakeShare(conversation.id)
   const revoke = useRevoke()

@@ -2,6 +2,7 @@ import { Button, Modal, Switch, useMantineColorScheme } from '@mantine/core'
 import { lazy, Suspense, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
+import { useFocusBack } from '../parts/focus-back'
 import { type Language, languages, speak } from '../words'
 import { type Me, useChangeMe } from './me'
 import style from './people.module.css'
@@ -16,6 +17,7 @@ const LANGUAGE_NAMES: Record<Language, string> = { en: 'English', zh: '中文' }
 /** What a person may choose about themselves: how it looks, what is learned from them, where they are signed in. */
 export default function SettingsDialog({ me, onClose }: { me: Me; onClose: () => void }) {
   const { t } = useTranslation()
+  useFocusBack()
   const [isErasing, setErasing] = useState(false)
   if (isErasing) {
     return (

@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next'
 import { useLocation } from 'wouter'
 
 import { Offline } from '../http'
+import { useFocusBack } from '../parts/focus-back'
 import style from './people.module.css'
 import { signIn, signUp, useEntrance, usePersonChanged } from './me'
 
@@ -19,6 +20,7 @@ interface SignInDialogProps {
 
 export default function SignInDialog({ isForced = false, onClose }: SignInDialogProps) {
   const { t } = useTranslation()
+  useFocusBack()
   // An invitation comes behind the #, which no server and no log ever sees.
   const [invite, setInvite] = useState(() => window.location.pathname === '/join' ? window.location.hash.slice(1) : '')
   const [isNew, setNew] = useState(!isForced || invite !== '')

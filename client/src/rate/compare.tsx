@@ -7,6 +7,7 @@ import { session, useChat } from '../chat/session'
 import { placeOf } from '../chat/tree'
 import { call } from '../http'
 import { Markdown } from '../markdown/markdown'
+import { useFocusBack } from '../parts/focus-back'
 import { toast } from '../parts/toast'
 import { useMe } from '../people/me'
 import { endComparison, useComparison } from './comparison'
@@ -20,6 +21,7 @@ const VERDICTS: Verdict[] = ['left', 'right', 'tie', 'neither']
 
 /** The dialog of the comparison that is on, if one is. */
 export default function ComparisonDialog() {
+  useFocusBack()
   const { awaited, pair } = useComparison()
   const isWritten = useChat((state) => pair?.every((id) => state.messages[id]?.state !== 'streaming') ?? false)
   if (pair && isWritten) return <Compare key={pair.join()} replies={pair} />
