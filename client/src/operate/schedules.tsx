@@ -79,7 +79,7 @@ function Card({ schedule }: { schedule: Schedule }) {
         </div>
       }
     >
-      <div className={style.body} data-paused={!enabled}>
+      <div className={style.body}>
         <div>
           <p className={style.explain}>{schedule.cron === '' ? t('schedule.presets.never') : explained(schedule.cron, schedule.explain)}</p>
           <p className={style.meta}>
