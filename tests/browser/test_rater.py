@@ -126,8 +126,8 @@ def test_a_rater_is_told_how_often_they_agree_with_themselves(visit: Visit, back
     for again in (1, 1, -1):
         (reply,) = backtalk.lay(author, ["And again?", "Again."]).replies
         with backtalk.database.write() as session:
-            twice = {"first_rating": 1, "second_rating": again, "done_at": now()}
-            session.add(RateItem(person_id=rater, message_id=reply, **twice))
+            item = RateItem(person_id=rater, message_id=reply, first_rating=1, second_rating=again, done_at=now())
+            session.add(item)
     expect(visit(rater).open("/rate").page.get_by_text("67 % agreement with yourself")).to_be_visible()
 
 
