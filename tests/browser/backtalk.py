@@ -14,9 +14,9 @@ from uuid import UUID, uuid4
 
 from sqlmodel import Session, col, select
 
-from backtalk import imports, people, policies, starter, weights
+from backtalk import canary, imports, people, policies, starter, weights
 from backtalk.opinions import Judgement, judge
-from backtalk.tables import Conversation, Message, Person, Reply, now
+from backtalk.tables import Canary, Conversation, Message, Person, ReleaseRules, Reply, now
 from backtalk.template import Template
 from server import access
 from server.ledger import title
@@ -52,11 +52,11 @@ class Backtalk(Stack):
     @contextmanager
     def saying(self, script: str) -> Iterator[None]:
         """While the block runs, a version is live that says this, over and over; then the first one again."""
-        self._go_live(self.saying_version(script))
+        self.go_live(self.saying_version(script))
         try:
             yield
         finally:
-            self._go_live(0)
+            self.go_live(0)
 
     def saying_version(self, script: str) -> int:
         """Number of the version that says this; it is there, and not live."""
@@ -64,7 +64,7 @@ class Backtalk(Stack):
             self._scripted[script] = self.publish(script, go_live=False)
         return self._scripted[script]
 
-    def _go_live(self, number: int) -> None:
+    def go_live(self, number: int) -> None:
         with self.database.write() as session:
             policies.go_live(session, number, "test")
         deadline = time.monotonic() + PATIENCE
@@ -142,7 +142,7 @@ class Backtalk(Stack):
             key = weights.signing_key(self.settings.keys_dir)
             directory, manifest = weights.publish(made, self.settings.weights_dir, key, number=number, parent=parent)
             policies.add(session, number, directory.name, manifest.digest, parent=parent)
-        self._go_live(number)
+        self.go_live(number)
         return number
 
     @contextmanager
@@ -195,7 +195,7 @@ class Backtalk(Stack):
                 parent_id = message.id
                 if role == "assistant":
                     replies.append(message.id)
-                    session.add(_ledger(message.id, version))
+                    session.add(_ledger(message, version))
             conversation.message_count = len(turns)
             return Laid(conversation.id, replies)
 
@@ -217,7 +217,7 @@ class Backtalk(Stack):
             conversation.message_count += 1
             session.add(message)
             session.flush()
-            session.add(_ledger(message.id, version))
+            session.add(_ledger(message, version))
             return message.id
 
     def read(self, query: Callable[[Session], T]) -> T:
@@ -239,8 +239,37 @@ class Backtalk(Stack):
         with self.database.write() as session:
             judge(session, person_id, reply_id, judgement)
 
+    def try_on(self, number: int) -> Canary:
+        """Give a version to half of the people, and to no more of them however many it reaches."""
+        with self.database.write() as session:
+            canary.begin(session, number, "test", ReleaseRules(canary_shares=[0.5], canary_replies=1))
+            running = canary.last(session, number)
+            assert running is not None
+            running.people = [1_000_000]
+            return running
 
-def _ledger(reply_id: UUID, version: int) -> Reply:
+    def dislike(self, running: Canary, people: int) -> None:
+        """So many people of either side get a reply; those with the version on trial dislike it, the others do not."""
+        wanted = {True: people, False: people}
+        while any(wanted.values()):
+            person_id = self.person(consent=True)
+            side = canary.is_inside(running, person_id)
+            if not wanted[side]:
+                continue
+            wanted[side] -= 1
+            turns = ["Tell me a story.", "Once a heron stood in the rain."]
+            laid = self.lay(person_id, turns, version=running.number if side else running.control)
+            self.judge(person_id, laid.replies[0], Judgement(rating=-1 if side else 1))
+
+
+def _ledger(reply: Message, version: int) -> Reply:
     return Reply(
-        id=reply_id, policy_version=version, seed=1, template_digest="", engine="test", prompt=b"", finish_reason="stop"
+        id=reply.id,
+        policy_version=version,
+        seed=1,
+        template_digest="",
+        engine="test",
+        prompt=b"",
+        finish_reason="stop",
+        completion_tokens=1 + len(reply.content.split()),
     )

@@ -1,12 +1,13 @@
 """Reward profiles and the feedback desk in the console: a profile changes and is tried, a person is kept out."""
 
+import json
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 from sqlmodel import select
 
-from backtalk import announcements, profiles
+from backtalk import announcements, exports, profiles
 from backtalk.tables import Opinion, Person, RewardProfile, Schedule, Slot, now
 from tests.browser.backtalk import Backtalk
 from tests.browser.gallery import Gallery
@@ -58,6 +59,11 @@ def test_a_person_is_kept_out_of_training(operator: Visitor, backtalk: Backtalk)
         page.get_by_role("link", name="Export these").click()
     lines = download.value.path().read_text().splitlines()
     assert len(lines) == len(given) and all('"person_excluded":true' in line for line in lines)
+    operator.button("For training").click()
+    with page.expect_download() as download:
+        page.get_by_role("menuitem", name="Thumbs (KTO)").click()
+    rows = [json.loads(line) for line in download.value.path().read_text().splitlines()]
+    assert rows == backtalk.read(lambda session: list(exports.rows(session, "unpaired")))
 
 
 def test_the_pages_that_decide_what_is_learned_look_right(gallery: Gallery, backtalk: Backtalk) -> None:

@@ -6,11 +6,12 @@ from uuid import UUID, uuid4
 import pytest
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
-from backtalk import people
+from backtalk import canary, people
 from backtalk.tables import Policy, Run, RunPerson, now
 from tests.browser.backtalk import Backtalk
 from tests.browser.conftest import ENDLESS
 from tests.browser.gallery import Gallery
+from tests.browser.visitor import Visit
 
 TURNED_DOWN = "the candidate is not surely liked more on held-out questions: gain 0.004 (-0.011 to 0.019)"
 REPORT = {"gate": {"gain": {"value": 0.061, "low": 0.028, "high": 0.097}, "kl": 1.32}}
@@ -62,15 +63,46 @@ def test_a_version_opens_and_two_answer_the_same_questions(
     asked = page.get_by_role("list").filter(has_text="What is the capital of Peru?").last
     expect(asked).to_contain_text("How do I boil an egg?")
     expect(asked.get_by_text(ENDLESS * 8)).to_have_count(2)
+    differing = asked.locator("..").get_by_role("row").filter(has_text="0.061")
+    expect(differing).to_contain_text("0.028 – 0.097")
     asked.scroll_into_view_if_needed()
     gallery.hang("version-compare")
 
     stub = page.locator(f"a[href='/operate/runs/{rejected}']")
-    assert TURNED_DOWN in (stub.get_attribute("aria-label") or "")
+    said = {"en": TURNED_DOWN, "zh": "在留出的问题上，候选版本并不确定更受喜欢：提高 0.004"}[gallery.look[1]]
+    assert said in (stub.get_attribute("aria-label") or "")
     stub.focus()
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/operate/runs/{rejected}")
-    expect(page.get_by_text(TURNED_DOWN)).to_be_visible()
+    expect(page.get_by_text(said)).to_be_visible()
+
+
+def test_a_version_on_trial_is_watched_and_taken_back_by_itself(visit: Visit, backtalk: Backtalk) -> None:
+    """So many dislike it that it waits, and with some more it is gone; each time the page says why, in figures."""
+    number = backtalk.saying_version("mnop")
+    running = backtalk.try_on(number)
+    page = visit(backtalk.person("operator")).open("/operate/versions").page
+    trial = page.get_by_role("region", name=f"Version {number} on trial")
+    expect(trial).to_contain_text("Watching")
+    backtalk.dislike(running, 1)
+    expect(trial.get_by_role("row").filter(has_text="Thumbs down")).to_contain_text("100% of 1")
+    backtalk.dislike(running, 4)
+    expect(trial).to_contain_text("Waiting")
+    thumbs = trial.get_by_role("row").filter(has_text="Thumbs down").get_by_role("cell")
+    expect(thumbs.nth(1)).to_contain_text("100% of 5")
+    expect(thumbs.nth(2)).to_contain_text("0% of 5")
+    look = backtalk.read(lambda session: canary.newest_look(session, running))
+    assert look is not None and running.alpha**-0.5 <= look.content["evidence"] < 1 / running.alpha
+    expect(trial).to_contain_text(f"{look.content['evidence']:.3g}; taken back at 20")
+    expect(trial).to_contain_text("thumbs down: 100% of 5 in the canary, 0% of 5 elsewhere")
+    expect(trial.get_by_role("figure")).to_contain_text("Evidence by replies of the version on trial")
+    expect(trial.locator("figure canvas")).to_be_visible()
+    backtalk.dislike(running, 3)
+    expect(trial).to_contain_text("Taken back")
+    card = page.locator(f"#v{number}")
+    expect(card.get_by_text("Withdrawn", exact=True)).to_be_visible()
+    expect(card).to_contain_text("thumbs down: 100%")
+    expect(trial.get_by_role("button")).to_have_count(0)
 
 
 def choose(page: Page, box: Locator, words: str) -> None:
