@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next'
 import { create } from 'zustand'
 
 import { call, type Items } from '../http'
+import { GRACE } from '../parts/undoable'
 import type { Conversation, Message } from './message'
 import { session, useChat } from './session'
 
@@ -48,8 +49,6 @@ export function useExport() {
 
 /** Conversations that are deleted for the eye, and for good a little later unless the person takes it back. */
 export const useDoomed = create<{ ids: Record<string, ReturnType<typeof setTimeout>> }>(() => ({ ids: {} }))
-
-export const GRACE = 6_000
 
 export function deleteSoon(id: string): void {
   const timer = setTimeout(() => void deleteNow(id), GRACE)

@@ -6,11 +6,11 @@ import { Link } from 'wouter'
 
 import { Archive, Bin, Check, Dots, Download, Globe, Mark, Panel, Pencil, Plus, Search, Shut } from '../icons'
 import { IconButton } from '../parts/icon-button'
-import { hideToast, toast } from '../parts/toast'
+import { undoable } from '../parts/undoable'
 import { AccountMenu } from '../people/account-menu'
 import type { Me } from '../people/me'
 import style from './sidebar.module.css'
-import { deleteSoon, GRACE, spare, useChangeConversation, useConversations, useDoomed, useExport } from './conversations'
+import { deleteSoon, spare, useChangeConversation, useConversations, useDoomed, useExport } from './conversations'
 import type { Conversation } from './message'
 
 const ShareDialog = lazy(() => import('./share-dialog'))
@@ -201,28 +201,6 @@ function Renaming({ title, onDone }: { title: string; onDone: (title: string | n
       }}
     />
   )
-}
-
-function undoable(message: string, label: string, undo: () => void): void {
-  const id = crypto.randomUUID()
-  void toast({
-    id,
-    autoClose: GRACE,
-    message: (
-      <span className={style.toast}>
-        {message}
-        <button
-          type="button"
-          onClick={() => {
-            void hideToast(id)
-            undo()
-          }}
-        >
-          {label}
-        </button>
-      </span>
-    ),
-  })
 }
 
 type Group = 'today' | 'week' | 'earlier'

@@ -13,7 +13,7 @@ export function CopyButton({ text, label }: { text: string; label?: string }) {
     return () => clearTimeout(timer)
   }, [isCopied])
   const copy = async () => {
-    await navigator.clipboard.writeText(text)
+    await write(text)
     setCopied(true)
   }
   return (
@@ -21,4 +21,20 @@ export function CopyButton({ text, label }: { text: string; label?: string }) {
       {isCopied ? <Check size={16} /> : <Copy size={16} />}
     </IconButton>
   )
+}
+
+/** To the clipboard. Browsers give pages that came without encryption the older way alone. */
+async function write(text: string): Promise<void> {
+  const { clipboard } = navigator as { clipboard?: Clipboard }
+  if (clipboard) {
+    await clipboard.writeText(text)
+    return
+  }
+  const take = (event: ClipboardEvent) => {
+    event.clipboardData?.setData('text/plain', text)
+    event.preventDefault()
+  }
+  document.addEventListener('copy', take)
+  document.execCommand('copy') // eslint-disable-line @typescript-eslint/no-deprecated
+  document.removeEventListener('copy', take)
 }

@@ -5,13 +5,22 @@ import { create } from 'zustand'
 
 export const useToasts = create<{ areWanted: boolean }>(() => ({ areWanted: false }))
 
+/** Shows a note; without a connection the first one may be missed, and what it tells of is done all the same. */
 export async function toast(note: NotificationData): Promise<void> {
-  const { notifications } = await import('./toasts')
+  const notifications = await fetched()
+  if (notifications === null) return
   useToasts.setState({ areWanted: true })
   notifications.show(note)
 }
 
 export async function hideToast(id: string): Promise<void> {
-  const { notifications } = await import('./toasts')
-  notifications.hide(id)
+  const notifications = await fetched()
+  notifications?.hide(id)
+}
+
+function fetched() {
+  return import('./toasts').then(
+    ({ notifications }) => notifications,
+    () => null,
+  )
 }
