@@ -23,7 +23,7 @@ interface ComposerProps {
 /** Where one speaks. What is not sent yet survives a reload. */
 export function Composer({ conversation, limit, runningReply, isBlocked, onSay, onEditLast }: ComposerProps) {
   const { t } = useTranslation()
-  const [text, setText] = useDraft(conversation)
+  const { text, keep } = useDraft(conversation ?? 'new')
   const area = useGrowing(text)
   const hasManner = useManner(({ manner }) => wishOf(manner) !== undefined)
   const [isMannerOpen, setMannerOpen] = useState(false)
@@ -32,12 +32,12 @@ export function Composer({ conversation, limit, runningReply, isBlocked, onSay, 
   }, [area])
   useEffect(() => {
     const giveBack = (event: Event) => {
-      setText((event as CustomEvent<string>).detail)
+      keep((event as CustomEvent<string>).detail)
       area.current?.focus()
     }
     window.addEventListener('backtalk:draft', giveBack)
     return () => window.removeEventListener('backtalk:draft', giveBack)
-  }, [area, setText])
+  }, [area, keep])
 
   const size = new TextEncoder().encode(text).length
   const isTooLong = size > limit
@@ -45,7 +45,7 @@ export function Composer({ conversation, limit, runningReply, isBlocked, onSay, 
   const send = () => {
     if (!maySend) return
     onSay(text)
-    setText('')
+    keep('')
   }
   return (
     <div className={style.composerPlace}>
@@ -72,7 +72,7 @@ export function Composer({ conversation, limit, runningReply, isBlocked, onSay, 
           placeholder={t('composer.placeholder')}
           aria-label={t('composer.label')}
           aria-describedby="composer-hint"
-          onChange={(event) => setText(event.currentTarget.value)}
+          onChange={(event) => keep(event.currentTarget.value)}
           onKeyDown={(event) => {
             if (event.nativeEvent.isComposing) return
             if (event.key === 'Enter' && !event.shiftKey) {

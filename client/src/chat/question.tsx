@@ -1,5 +1,5 @@
 import { Button } from '@mantine/core'
-import { memo, useEffect, useState } from 'react'
+import { memo, useEffect } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { Pencil } from '../icons'
@@ -7,6 +7,7 @@ import { CopyButton } from '../parts/copy-button'
 import { useGrowing } from '../parts/growing'
 import { BranchPager } from './branch-pager'
 import style from './chat.module.css'
+import { useDraft } from './drafts'
 import { useChat } from './session'
 import { placeOf, type Step } from './tree'
 import { TurnButton } from './turn-button'
@@ -25,7 +26,14 @@ export const Question = memo(function Question({ step, conversation, isEditing, 
   const message = useChat((state) => state.messages[step.id])
   if (!message) return null
   if (isEditing) {
-    return <Editor text={message.content} onCancel={() => onEdit(null)} onSay={(text) => onSayInstead(step, text)} />
+    return (
+      <Editor
+        text={message.content}
+        place={`edit.${conversation}/${step.id}`}
+        onCancel={() => onEdit(null)}
+        onSay={(text) => onSayInstead(step, text)}
+      />
+    )
   }
   return (
     <article className={style.question}>
@@ -46,16 +54,30 @@ export const Question = memo(function Question({ step, conversation, isEditing, 
   )
 })
 
-function Editor({ text, onCancel, onSay }: { text: string; onCancel: () => void; onSay: (text: string) => void }) {
+interface EditorProps {
+  text: string
+  /** Where what is typed is kept. */
+  place: string
+  onCancel: () => void
+  onSay: (text: string) => void
+}
+
+function Editor({ text, place, onCancel, onSay }: EditorProps) {
   const { t } = useTranslation()
-  const [draft, setDraft] = useState(text)
+  const { text: draft, keep, drop } = useDraft(place, text)
   const area = useGrowing(draft)
   useEffect(() => {
     area.current?.focus()
-    area.current?.setSelectionRange(text.length, text.length)
-  }, [area, text])
+    area.current?.setSelectionRange(area.current.value.length, area.current.value.length)
+  }, [area])
   const say = () => {
-    if (draft.trim()) onSay(draft)
+    if (!draft.trim()) return
+    drop()
+    onSay(draft)
+  }
+  const cancel = () => {
+    drop()
+    onCancel()
   }
   return (
     <div className={style.editor}>
@@ -63,11 +85,11 @@ function Editor({ text, onCancel, onSay }: { text: string; onCancel: () => void;
         ref={area}
         value={draft}
         aria-label={t('composer.editing')}
-        onChange={(event) => setDraft(event.currentTarget.value)}
+        onChange={(event) => keep(event.currentTarget.value)}
         onKeyDown={(event) => {
           if (event.key === 'Escape') {
             event.preventDefault()
-            onCancel()
+            cancel()
           }
           if (event.key === 'Enter' && !event.shiftKey && !event.nativeEvent.isComposing) {
             event.preventDefault()
@@ -76,7 +98,7 @@ function Editor({ text, onCancel, onSay }: { text: string; onCancel: () => void;
         }}
       />
       <div className={style.editorButtons}>
-        <Button size="xs" variant="default" onClick={onCancel}>
+        <Button size="xs" variant="default" onClick={cancel}>
           {t('cancel')}
         </Button>
         <Button size="xs" onClick={say} disabled={!draft.trim()}>
