@@ -22,24 +22,32 @@ export class Offline extends Error {
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
-export async function call<T>(method: Method, path: string, body?: unknown): Promise<T> {
+/**
+ * One call.
+ *
+ * @param patience Milliseconds after which a server that has not answered counts as out of reach: a connection can die
+ *   without a word, and then nobody else would say so for minutes.
+ */
+export async function call<T>(method: Method, path: string, body?: unknown, patience?: number): Promise<T> {
   const headers: Record<string, string> = { Accept: 'application/json' }
   if (method !== 'GET') {
     headers['X-Backtalk'] = '1'
     headers['Content-Type'] = 'application/json'
   }
   let response: Response
+  let text: string
   try {
     response = await fetch(path, {
       method,
       headers,
       credentials: 'same-origin',
+      ...(patience !== undefined && { signal: AbortSignal.timeout(patience) }),
       ...(method !== 'GET' && { body: JSON.stringify(body ?? {}) }),
     })
+    text = await response.text()
   } catch {
     throw new Offline()
   }
-  const text = await response.text()
   if (!response.ok) throw refusal(response, text)
   return (text ? JSON.parse(text) : null) as T
 }

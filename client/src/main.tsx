@@ -6,13 +6,13 @@ import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 
 import { App } from './app'
-import { startOpinions } from './rate/opinions'
+import { startOutbox } from './rate/outbox'
 import { startWords } from './words'
 
 const root = document.getElementById('root')
 if (!root) throw new Error('index.html has no element with the id "root"')
 
-startOpinions()
+startOutbox()
 void startWords().then(() =>
   createRoot(root).render(
     <StrictMode>

@@ -1,14 +1,27 @@
 """Opinions take two clicks, can be taken back, and reach the server exactly once."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Locator, expect
 from sqlmodel import col, select
 
-from backtalk.tables import Comparison, Opinion, OpinionHistory, Person
+from backtalk import labelling, policies
+from backtalk.tables import (
+    Comparison,
+    Conversation,
+    LabellingRules,
+    Opinion,
+    OpinionHistory,
+    Person,
+    Policy,
+    Run,
+    RunItem,
+)
 from tests.browser.backtalk import Backtalk, Laid
 from tests.browser.visitor import Visit, Visitor
 
@@ -62,6 +75,45 @@ def test_the_same_thumb_again_takes_the_opinion_back(guest: Visitor, laid: Laid,
     assert opinion["withdrawn"]
 
 
+def test_a_thumb_goes_alone_and_an_opinion_is_withdrawn_as_a_whole(
+    guest: Visitor, laid: Laid, backtalk: Backtalk
+) -> None:
+    def stands() -> tuple[int | None, dict[str, int], str | None, bool]:
+        guest.until_stored()
+        opinion = stored(backtalk, laid.replies[0])
+        assert opinion is not None
+        return opinion["rating"], opinion["labels"], opinion["note"], opinion["withdrawn"]
+
+    guest.button("Bad reply").click()
+    strip(guest).get_by_role("button", name="Accuracy: 1 of 5").click()
+    strip(guest).get_by_role("textbox", name="Note").fill("Paris is in France.")
+    guest.button("Bad reply").click()
+    expect(guest.button("Bad reply")).to_have_attribute("aria-pressed", "false")
+    assert stands() == (None, {"accuracy": 1}, "Paris is in France.", False)
+    strip(guest).get_by_role("button", name="Withdraw my opinion").click()
+    expect(strip(guest)).to_have_count(0)
+    expect(guest.button("Say more")).to_have_count(0)
+    assert stands()[3]
+    guest.button("Undo").click()
+    assert stands() == (None, {"accuracy": 1}, "Paris is in France.", False)
+    guest.page.reload()
+    guest.button("Say more").click()
+    expect(strip(guest).get_by_role("button", name="Accuracy: 1 of 5")).to_have_attribute("aria-pressed", "true")
+
+
+def test_an_opinion_is_withdrawn_in_chinese(visit: Visit, backtalk: Backtalk) -> None:
+    visitor = visit(language="zh").open()
+    laid = backtalk.lay(visitor.me, ["你好", "您好！"])
+    visitor.open(laid.path)
+    visitor.button("回复得好").click()
+    visitor.button("撤回我的意见").click()
+    expect(visitor.page.get_by_text("您的意见已撤回。")).to_be_visible()
+    visitor.until_stored()
+    opinion = stored(backtalk, laid.replies[0])
+    assert opinion is not None
+    assert opinion["withdrawn"]
+
+
 def test_a_rewrite_is_shown_as_ones_own_beside_the_reply(guest: Visitor, laid: Laid, backtalk: Backtalk) -> None:
     guest.button("Write it better").click()
     editor = guest.page.get_by_role("textbox", name="Your version of this reply")
@@ -82,6 +134,24 @@ def test_a_rewrite_is_shown_as_ones_own_beside_the_reply(guest: Visitor, laid: L
     guest.button("Write it better").click()
     guest.button("Remove your version").click()
     expect(guest.button("Your version")).to_have_count(0)
+
+
+def test_a_version_of_ones_own_survives_a_reload_while_it_is_written(
+    guest: Visitor, laid: Laid, backtalk: Backtalk
+) -> None:
+    guest.button("Write it better").click()
+    editor = guest.page.get_by_role("textbox", name="Your version of this reply")
+    editor.fill("Paris is the capital of France.")
+    guest.page.reload()
+    expect(editor).to_have_value("Paris is the capital of France.")
+    guest.button("Save your version").click()
+    guest.until_stored()
+    opinion = stored(backtalk, laid.replies[0])
+    assert opinion is not None
+    assert opinion["rewrite"] == "Paris is the capital of France."
+    guest.page.reload()
+    expect(guest.button("Your version")).to_be_visible()
+    expect(editor).to_have_count(0)
 
 
 @pytest.mark.parametrize(("key", "verdict"), [("1", "left"), ("0", "tie"), ("9", "neither")])
@@ -133,6 +203,26 @@ def test_consent_is_asked_once_and_can_be_changed(guest: Visitor, laid: Laid, ba
     assert backtalk.read(lambda session: session.get_one(Person, me)).consent_train is False
 
 
+def test_what_learning_means_is_one_click_away(guest: Visitor, laid: Laid, backtalk: Backtalk) -> None:
+    page, me = guest.page, guest.me
+    meaning = page.get_by_role("dialog").get_by_text("are used to train the next versions on this server")
+    page.get_by_role("button", name="More about").click()
+    page.get_by_role("menuitem", name="Keep out of training").click()
+    guest.button("What does learning mean?").click()
+    expect(meaning).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Account").click()
+    page.get_by_role("menuitem", name="Settings").click()
+    expect(page.get_by_text("You have not been asked yet.")).to_be_visible()
+    expect(meaning).to_be_visible()
+    guest.open("/receipts")
+    guest.button("What does learning mean?").click()
+    expect(meaning).to_be_visible()
+    page.get_by_role("switch", name="Learn from my opinions").click()
+    expect(page.get_by_role("switch", name="Learn from my opinions")).to_be_checked()
+    assert backtalk.read(lambda session: session.get_one(Person, me)).consent_train is True
+
+
 def test_an_opinion_given_offline_is_sent_later_exactly_once(guest: Visitor, laid: Laid, backtalk: Backtalk) -> None:
     guest.context.set_offline(True)
     guest.button("Bad reply").click()
@@ -162,3 +252,98 @@ def test_an_opinion_given_offline_outlives_the_page(visit: Visit, backtalk: Back
     opinion = stored(backtalk, laid.replies[0])
     assert opinion is not None
     assert (opinion["rating"], opinion["revision"]) == (1, 1)
+
+
+def come_back(visitor: Visitor) -> None:
+    """Close every tab, find the network again, and open a new tab, from which all that waits goes out."""
+    for page in visitor.context.pages:
+        page.close()
+    visitor.context.set_offline(False)
+    visitor.page = visitor.context.new_page()
+    visitor.open()
+    visitor.until_stored()
+
+
+def test_opinions_given_offline_in_two_tabs_are_all_sent(guest: Visitor, laid: Laid, backtalk: Backtalk) -> None:
+    other = backtalk.lay(guest.me, ["Hello", "Hello!"])
+    second = Visitor.beside(guest).open(other.path)
+    guest.context.set_offline(True)
+    guest.button("Bad reply").click()
+    second.button("Good reply").click()
+    for tab in (guest, second):
+        expect(strip(tab).get_by_role("status")).to_have_text("Kept here; sent as soon as the server is reachable.")
+    come_back(guest)
+    opinions = [stored(backtalk, reply_id) for reply_id in (laid.replies[0], other.replies[0])]
+    assert [(opinion["rating"], opinion["revision"]) for opinion in opinions if opinion] == [(-1, 1), (1, 1)]
+
+
+def test_a_comparison_made_offline_outlives_the_page(guest: Visitor, laid: Laid, backtalk: Backtalk) -> None:
+    me = guest.me
+    backtalk.lay_beside(laid.replies[0], "Paris.")
+    guest.page.reload()
+    guest.button("Compare answers").click()
+    expect(guest.page.get_by_role("region", name="Answer 2")).to_be_visible()
+    guest.context.set_offline(True)
+    guest.page.keyboard.press("0")
+    expect(guest.page.get_by_role("group", name="May Backtalk learn from your opinions?")).to_be_visible()
+    come_back(guest)
+    mine = select(Comparison).where(Comparison.person_id == me)
+    assert [one.verdict for one in backtalk.read(lambda session: session.exec(mine).all())] == ["tie"]
+
+
+@pytest.fixture
+def only(backtalk: Backtalk) -> Iterator[Laid]:
+    """The first reply in everybody's queue, in which nothing comes by lot."""
+    with backtalk.database.write() as session:
+        labelling.set_rules(session, "test", pair_share=0.0, gold_share=0.0, double_share=0.0)
+    laid = backtalk.lay(backtalk.person(consent=True), ["What is it?", "A kettle."], days_ago=-9)
+    yield laid
+    with backtalk.database.write() as session:
+        session.execute(sa.delete(Conversation).where(col(Conversation.id) == laid.id))
+        session.execute(sa.delete(LabellingRules))
+
+
+def test_what_a_rater_judged_offline_outlives_the_page(only: Laid, visit: Visit, backtalk: Backtalk) -> None:
+    rater = visit(backtalk.person("rater", consent=True)).open("/rate")
+    desk = rater.page.get_by_role("region", name="The reply to rate").filter(has_text="A kettle.")
+    expect(desk).to_be_visible()
+    rater.page.wait_for_load_state("networkidle")
+    rater.context.set_offline(True)
+    rater.page.keyboard.press("ArrowLeft")
+    expect(desk).to_have_count(0)
+    come_back(rater)
+    opinion = stored(backtalk, only.replies[0])
+    assert opinion is not None
+    assert (opinion["rating"], opinion["revision"]) == (-1, 1)
+
+
+def test_who_was_away_when_a_version_went_live_hears_of_it_once(guest: Visitor, laid: Laid, backtalk: Backtalk) -> None:
+    me, number = guest.me, backtalk.saying_version("away")
+    people = [me, backtalk.person(), backtalk.person()]
+    with backtalk.database.write() as session:
+        run = Run(state="promoted", from_version=0, to_version=number)
+        session.add(run)
+        session.flush()
+        for person_id in people:
+            row = RunItem(run_id=run.id, kind="opinion", item_id=uuid4(), person_id=person_id, digest="")
+            session.add(row)
+        session.get_one(Policy, number).run_id = run.id
+    known = "localStorage.getItem('backtalk.version')"
+    guest.page.wait_for_function(f"{known} === '0'")
+    backtalk.kill_server()
+    with backtalk.database.write() as session:
+        policies.go_live(session, number, "test")
+    backtalk.start_server()
+    try:
+        news = guest.page.get_by_text(f"Version {number} is live: it learned from 3 opinions.")
+        expect(news).to_contain_text("One of them is yours.")
+        guest.page.evaluate("localStorage.setItem('backtalk.version', '0')")  # a browser that has not heard of it yet
+        guest.open(laid.path)
+        expect(news).to_contain_text("One of them is yours.")
+        with guest.page.expect_response("**/receipts/live?*"):
+            guest.page.reload()
+        guest.until_drawn()
+        expect(news).to_have_count(0)
+    finally:
+        backtalk.until_ready()
+        backtalk.go_live(0)

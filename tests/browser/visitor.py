@@ -116,8 +116,8 @@ class Visitor:
         return reply.locator("[dir=auto]").first.inner_text()
 
     def until_stored(self) -> None:
-        """Wait until the server has every opinion that was given on this page."""
-        waiting = "localStorage.getItem('backtalk.opinions') !== null"
+        """Wait until the server has everything that was judged in this browser."""
+        waiting = "Object.keys(localStorage).some((key) => key.startsWith('backtalk.outbox.'))"
         while self.page.evaluate(waiting):
             self.page.wait_for_timeout(20)
 

@@ -8,9 +8,11 @@ import { useMe } from '../people/me'
 import { compare, compareWithAnother, isInvited } from '../rate/comparison'
 import { OpinionBar, SayMore } from '../rate/opinion-bar'
 import { OpinionStrip } from '../rate/opinion-strip'
+import { isEmpty, useOpinion } from '../rate/opinions'
 import rateStyle from '../rate/rate.module.css'
 import { BranchPager } from './branch-pager'
 import style from './chat.module.css'
+import { hasDraft } from './drafts'
 import type { Message } from './message'
 import { session, useChat } from './session'
 import { placeOf, type Step } from './tree'
@@ -28,13 +30,15 @@ interface ReplyProps {
 export const Reply = memo(function Reply({ step, isLast }: ReplyProps) {
   const { t } = useTranslation()
   const message = useChat((state) => state.messages[step.id])
-  const [isRewriting, setRewriting] = useState(false)
+  const [isRewriting, setRewriting] = useState(() => hasDraft(`rewrite.${step.id}`))
   const [isStripOpen, setStripOpen] = useState(false)
+  const opinion = useOpinion(message)
   if (!message) return null
 
-  const { id, content, state, feedback } = message
+  const { id, content, state } = message
   const isStreaming = state === 'streaming'
-  const rewrite = feedback?.rewrite ?? null
+  const { rewrite } = opinion
+  const hasOpinion = !isEmpty(opinion)
   const place = placeOf(step, message.conversation_id)
   const other = step.siblings[step.siblings.indexOf(id) - 1] ?? step.siblings[1]
   const mayCompare = state === 'done' || state === 'stopped'
@@ -78,7 +82,7 @@ export const Reply = memo(function Reply({ step, isLast }: ReplyProps) {
             </TurnButton>
           )}
           <BranchPager step={step} place={place} />
-          {feedback && !isStripOpen && <SayMore onOpen={() => setStripOpen(true)} />}
+          {hasOpinion && !isStripOpen && <SayMore onOpen={() => setStripOpen(true)} />}
           {message.policy_version !== null && (
             <span
               className={style.version}
@@ -92,7 +96,7 @@ export const Reply = memo(function Reply({ step, isLast }: ReplyProps) {
         </div>
       )}
       {isStripOpen && !isRewriting && <OpinionStrip reply={message} onClose={() => setStripOpen(false)} />}
-      {isLast && mayCompare && !isRewriting && !feedback && other === undefined && (
+      {isLast && mayCompare && !isRewriting && !hasOpinion && other === undefined && (
         <Invitation reply={id} onAccept={startComparing} />
       )}
     </article>

@@ -6,7 +6,7 @@ import { useCallback } from 'react'
 import { forgetDrafts } from '../chat/drafts'
 import { session } from '../chat/session'
 import { call, HttpError } from '../http'
-import { forgetOpinions } from '../rate/opinions'
+import { forgetOutbox } from '../rate/outbox'
 import { currentLanguage, isLanguage, type Language, speak } from '../words'
 
 export type Role = 'user' | 'rater' | 'operator' | 'admin'
@@ -94,7 +94,7 @@ export function usePersonChanged() {
     if (client.getQueryData<Me | null>(['me'])?.id !== before) {
       session.becomeSomebodyElse()
       forgetDrafts()
-      forgetOpinions()
+      forgetOutbox()
     } else {
       session.renew()
     }

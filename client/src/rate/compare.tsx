@@ -1,17 +1,17 @@
 import { Button, Loader, Modal } from '@mantine/core'
-import { useMutation } from '@tanstack/react-query'
-import { useEffect, useState } from 'react'
+import { useEffect, useEffectEvent, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { session, useChat } from '../chat/session'
 import { placeOf } from '../chat/tree'
-import { call } from '../http'
+import { newKey } from '../key'
 import { Markdown } from '../markdown/markdown'
 import { useFocusBack } from '../parts/focus-back'
 import { toast } from '../parts/toast'
 import { useMe } from '../people/me'
 import { endComparison, useComparison } from './comparison'
 import { ConsentCard } from './consent-card'
+import { post } from './outbox'
 import style from './rate.module.css'
 
 type Verdict = 'left' | 'right' | 'tie' | 'neither'
@@ -43,7 +43,7 @@ function Waiting() {
 function Compare({ replies }: { replies: [string, string] }) {
   const { t } = useTranslation()
   const { data: me } = useMe()
-  const [key] = useState(() => crypto.randomUUID())
+  const [key] = useState(() => newKey())
   const [[left, right]] = useState<[string, string]>(() => (Math.random() < 0.5 ? replies : [replies[1], replies[0]]))
   const close = (better: string | null) => {
     const message = useChat.getState().messages[better ?? '']
@@ -51,21 +51,22 @@ function Compare({ replies }: { replies: [string, string] }) {
     endComparison()
   }
   const texts = useChat((state) => state.messages)
-  const { mutate, isPending, isSuccess, error } = useMutation({
-    mutationFn: (verdict: Verdict) => call('POST', '/api/comparisons', { key, left_id: left, right_id: right, verdict }),
-    onSuccess: (_, verdict) => {
-      void toast({ message: t('compare.thanks') })
-      if (me?.consent.train !== null) close(verdict === 'left' ? left : verdict === 'right' ? right : null)
-    },
+  const [isGiven, setGiven] = useState(false)
+  const give = (verdict: Verdict) => {
+    if (isGiven) return
+    setGiven(true)
+    post('comparison', key, { method: 'POST', path: '/api/comparisons', body: { key, left_id: left, right_id: right, verdict } })
+    void toast({ message: t('compare.thanks') })
+    if (me?.consent.train !== null) close(verdict === 'left' ? left : verdict === 'right' ? right : null)
+  }
+  const pressed = useEffectEvent((event: KeyboardEvent) => {
+    const verdict = KEYS[event.key]
+    if (verdict && !event.ctrlKey && !event.metaKey && !event.altKey) give(verdict)
   })
   useEffect(() => {
-    const choose = (event: KeyboardEvent) => {
-      const verdict = KEYS[event.key]
-      if (verdict && !event.ctrlKey && !event.metaKey && !event.altKey) mutate(verdict)
-    }
-    window.addEventListener('keydown', choose)
-    return () => window.removeEventListener('keydown', choose)
-  }, [mutate])
+    window.addEventListener('keydown', pressed)
+    return () => window.removeEventListener('keydown', pressed)
+  }, [])
   return (
     <Modal opened onClose={() => close(null)} title={t('compare.title')} size="64rem" closeButtonProps={{ 'aria-label': t('close') }}>
       <div className={style.compare}>
@@ -78,26 +79,22 @@ function Compare({ replies }: { replies: [string, string] }) {
           </section>
         ))}
       </div>
-      {isSuccess ? (
+      {isGiven ? (
         <ConsentCard />
       ) : (
-        <>
-          <div className={style.verdicts}>
-            {VERDICTS.map((verdict) => (
-              <Button
-                key={verdict}
-                variant="default"
-                disabled={isPending}
-                rightSection={<kbd className={style.key}>{keyOf(verdict)}</kbd>}
-                onClick={() => mutate(verdict)}
-              >
-                {t(`compare.${verdict}`)}
-              </Button>
-            ))}
-          </div>
-        </>
+        <div className={style.verdicts}>
+          {VERDICTS.map((verdict) => (
+            <Button
+              key={verdict}
+              variant="default"
+              rightSection={<kbd className={style.key}>{keyOf(verdict)}</kbd>}
+              onClick={() => give(verdict)}
+            >
+              {t(`compare.${verdict}`)}
+            </Button>
+          ))}
+        </div>
       )}
-      {error && <p role="alert">{t('somethingWrong', { message: error.message })}</p>}
     </Modal>
   )
 }

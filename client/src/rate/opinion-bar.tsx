@@ -3,7 +3,7 @@ import { useTranslation } from 'react-i18next'
 import type { Message } from '../chat/message'
 import { Pencil, ThumbDown, ThumbUp } from '../icons'
 import { IconButton } from '../parts/icon-button'
-import { give, type Opinion, opinionOf } from './opinions'
+import { give, isEmpty, type Opinion, useOpinion } from './opinions'
 import style from './rate.module.css'
 
 interface OpinionBarProps {
@@ -12,14 +12,14 @@ interface OpinionBarProps {
   onRewrite: () => void
 }
 
-/** Two thumbs and a pencil: the first of the two clicks an opinion takes. The same thumb again takes it back. */
+/** Two thumbs and a pencil: the first of the two clicks an opinion takes. The same thumb again takes the thumb back. */
 export function OpinionBar({ reply, onOpen, onRewrite }: OpinionBarProps) {
   const { t } = useTranslation()
-  const opinion = opinionOf(reply.feedback)
+  const opinion = useOpinion(reply)
   const rate = (rating: 1 | -1) => {
     const next = rerated(opinion, rating)
     give(reply.id, next)
-    onOpen(next.rating !== null)
+    onOpen(!isEmpty(next)) // whatever is left of it stays in sight, with the way to withdraw it
   }
   return (
     <>

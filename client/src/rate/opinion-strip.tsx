@@ -4,17 +4,24 @@ import { useTranslation } from 'react-i18next'
 import type { Message } from '../chat/message'
 import { Close } from '../icons'
 import { IconButton } from '../parts/icon-button'
+import { undoable } from '../parts/undoable'
 import { useMe } from '../people/me'
 import { ConsentCard } from './consent-card'
 import { Reasons, Scores } from './judging'
-import { give, opinionOf, useOpinions } from './opinions'
+import { give, isEmpty, noOpinion, useOpinion } from './opinions'
+import { useOutbox } from './outbox'
 import style from './rate.module.css'
 
 /** What else one may say after a thumb: why, how good in which respect, a note. Each click is stored at once. */
 export function OpinionStrip({ reply, onClose }: { reply: Message; onClose: () => void }) {
   const { t } = useTranslation()
   const { data: me } = useMe()
-  const opinion = opinionOf(reply.feedback)
+  const opinion = useOpinion(reply)
+  const withdraw = () => {
+    give(reply.id, noOpinion)
+    onClose()
+    undoable(t('opinion.withdrawn'), t('undo'), () => give(reply.id, opinion))
+  }
   return (
     <section className={style.strip} aria-label={t('opinion.label')}>
       <header className={style.stripHead}>
@@ -27,7 +34,14 @@ export function OpinionStrip({ reply, onClose }: { reply: Message; onClose: () =
       <Scores labels={opinion.labels} onScore={(labels) => give(reply.id, { ...opinion, labels })} />
       <Note note={opinion.note} onNote={(note) => give(reply.id, { ...opinion, note })} />
       {me?.consent.train === null && <ConsentCard />}
-      <Standing reply={reply.id} />
+      <footer className={style.stripFoot}>
+        <Standing reply={reply.id} />
+        {!isEmpty(opinion) && (
+          <button type="button" className={style.more} onClick={withdraw}>
+            {t('opinion.withdraw')}
+          </button>
+        )}
+      </footer>
     </section>
   )
 }
@@ -58,9 +72,10 @@ export function Note({ note, onNote }: { note: string | null; onNote: (note: str
 /** Whether what is shown has been stored. */
 export function Standing({ reply }: { reply: string }) {
   const { t } = useTranslation()
-  const isWaiting = useOpinions((state) => reply in state.waiting)
-  const isReachable = useOpinions((state) => state.isReachable)
-  const refusal = useOpinions((state) => state.refusals[reply])
+  const place = `opinion/${reply}`
+  const isWaiting = useOutbox((state) => place in state.waiting)
+  const isReachable = useOutbox((state) => state.isReachable)
+  const refusal = useOutbox((state) => state.refusals[place])
   const word = refusal
     ? t('opinion.refused', { message: refusal })
     : isWaiting

@@ -1,12 +1,11 @@
 /** The rater's queue: the item on the desk, the one after it already here, and judgements on their way. */
 
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { useState } from 'react'
-import { useTranslation } from 'react-i18next'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useEffect, useState } from 'react'
 
-import { call, HttpError } from '../http'
-import { toast } from '../parts/toast'
+import { call } from '../http'
 import type { Opinion } from './opinions'
+import { post, waitingFor, whenStored } from './outbox'
 
 export interface ReplyItem {
   kind: 'reply'
@@ -50,11 +49,13 @@ export type Judged =
 
 const FIRST = ['rate', 'first']
 
-/** Items that were judged and are not stored yet: the server does not know that they are done. */
-const underWay = new Set<string>()
+/** As many items as the server lets one name at a time. */
+const MOST_KNOWN = 50
 
+/** Items that were judged and are not stored yet are named too: the server does not know that they are done. */
 function fetchItem(after: string | null): Promise<Item | null> {
-  const known = new URLSearchParams([...underWay, ...(after === null ? [] : [after])].map((id) => ['after', id]))
+  const ids = [...waitingFor('judgement'), ...(after === null ? [] : [after])].slice(-MOST_KNOWN)
+  const known = new URLSearchParams(ids.map((id) => ['after', id]))
   return call<Item | null>('GET', `/api/rate/next?${known.toString()}`)
 }
 
@@ -75,7 +76,6 @@ export function useProgress(isEnabled: boolean) {
 
 /** Judging takes no waiting: the next item is on the desk at once, and what was said goes out meanwhile. */
 export function useQueue(isEnabled: boolean) {
-  const { t } = useTranslation()
   const client = useQueryClient()
   const [desk, setDesk] = useState<Item | null>(null)
   const [earlier, setEarlier] = useState<Judged | null>(null)
@@ -94,21 +94,15 @@ export function useQueue(isEnabled: boolean) {
     staleTime: Infinity,
     gcTime: 0,
   })
-  const saving = useMutation({
-    mutationFn: ({ item, said }: Judged) => call('POST', `/api/rate/${item.id}`, said),
-    retry: (_, error) => !(error instanceof HttpError) || error.status >= 500 || error.status === 429,
-    retryDelay: (count) => Math.min(1000 * 2 ** count, 15_000),
-    onError: (error) => toast({ color: 'red', message: t('somethingWrong', { message: error.message }) }),
-    onSettled: (_, __, { item }) => {
-      underWay.delete(item.id)
-      return client.invalidateQueries({ queryKey: ['rate', 'progress'] })
-    },
-  })
+  useEffect(
+    () => whenStored('judgement', () => void client.invalidateQueries({ queryKey: ['rate', 'progress'] })),
+    [client],
+  )
 
   const judge = (judged: Judged): void => {
+    const { id } = judged.item
     setEarlier(judged)
-    underWay.add(judged.item.id)
-    saving.mutate(judged)
+    post('judgement', id, { method: 'POST', path: `/api/rate/${id}`, body: judged.said })
     setDesk(ahead.data ?? null)
     if (!ahead.data) void client.resetQueries({ queryKey: FIRST })
   }

@@ -2,6 +2,7 @@ import { Button } from '@mantine/core'
 import { useEffect, useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
+import { useDraft } from '../chat/drafts'
 import type { Message } from '../chat/message'
 import { Markdown } from '../markdown/markdown'
 import { useGrowing } from '../parts/growing'
@@ -9,21 +10,25 @@ import { useMe } from '../people/me'
 import { currentLanguage } from '../words'
 import { ConsentCard } from './consent-card'
 import { difference } from './difference'
-import { give, opinionOf } from './opinions'
+import { give, useOpinion } from './opinions'
 import style from './rate.module.css'
 
 /** Edit the reply in place. Saving keeps both texts: the model's and the person's. */
 export function RewriteEditor({ reply, onClose }: { reply: Message; onClose: () => void }) {
   const { t } = useTranslation()
-  const opinion = opinionOf(reply.feedback)
-  const [text, setText] = useState(opinion.rewrite ?? reply.content)
+  const opinion = useOpinion(reply)
+  const { text, keep, drop } = useDraft(`rewrite.${reply.id}`, opinion.rewrite ?? reply.content)
   const area = useGrowing(text)
   useEffect(() => area.current?.focus(), [area])
   const isChanged = text.trim() !== '' && text !== reply.content
+  const close = () => {
+    drop()
+    onClose()
+  }
   const save = () => {
     if (!isChanged) return
     give(reply.id, { ...opinion, rewrite: text })
-    onClose()
+    close()
   }
   return (
     <div className={style.rewrite}>
@@ -32,11 +37,11 @@ export function RewriteEditor({ reply, onClose }: { reply: Message; onClose: () 
         ref={area}
         value={text}
         aria-label={t('opinion.rewriteLabel')}
-        onChange={(event) => setText(event.currentTarget.value)}
+        onChange={(event) => keep(event.currentTarget.value)}
         onKeyDown={(event) => {
           if (event.key === 'Escape') {
             event.stopPropagation()
-            onClose()
+            close()
           }
           if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) save()
         }}
@@ -46,7 +51,7 @@ export function RewriteEditor({ reply, onClose }: { reply: Message; onClose: () 
         <Button size="xs" onClick={save} disabled={!isChanged}>
           {t('opinion.saveRewrite')}
         </Button>
-        <Button size="xs" variant="default" onClick={onClose}>
+        <Button size="xs" variant="default" onClick={close}>
           {t('cancel')}
         </Button>
         {opinion.rewrite !== null && (
@@ -56,7 +61,7 @@ export function RewriteEditor({ reply, onClose }: { reply: Message; onClose: () 
             color="red"
             onClick={() => {
               give(reply.id, { ...opinion, rewrite: null })
-              onClose()
+              close()
             }}
           >
             {t('opinion.removeRewrite')}
