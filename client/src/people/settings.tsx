@@ -1,9 +1,10 @@
-import { Button, Modal, Switch, useMantineColorScheme } from '@mantine/core'
+import { Button, Modal, useMantineColorScheme } from '@mantine/core'
 import { lazy, Suspense, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { useFocusBack } from '../parts/focus-back'
 import { type Language, languages, speak } from '../words'
+import { Learning } from './learning'
 import { type Me, useChangeMe } from './me'
 import style from './people.module.css'
 import { Sessions } from './sessions'
@@ -30,7 +31,10 @@ export default function SettingsDialog({ me, onClose }: { me: Me; onClose: () =>
     <Modal opened onClose={onClose} title={t('account.settings')} closeButtonProps={{ 'aria-label': t('close') }}>
       <div className={style.settings}>
         <Look />
-        <Learning me={me} />
+        <section>
+          <h2>{t('account.learning')}</h2>
+          <Learning me={me} />
+        </section>
         <Sessions />
         <Shares />
         <section>
@@ -81,28 +85,6 @@ function Look() {
           ))}
         </span>
       </div>
-    </section>
-  )
-}
-
-function Learning({ me }: { me: Me }) {
-  const { t } = useTranslation()
-  const change = useChangeMe()
-  return (
-    <section>
-      <h2>{t('account.learning')}</h2>
-      <Switch
-        size="sm"
-        label={t('consent.switch')}
-        checked={me.consent.train === true}
-        onChange={(event) => change.mutate({ consent: { train: event.currentTarget.checked } })}
-      />
-      <p className={style.text}>{t(me.consent.train === null ? 'consent.unasked' : 'consent.meaning')}</p>
-      {change.isError && (
-        <p role="alert" className={style.fault}>
-          {t('somethingWrong', { message: change.error.message })}
-        </p>
-      )}
     </section>
   )
 }

@@ -4,6 +4,7 @@ import { Link } from 'wouter'
 
 import { call, type Items } from '../http'
 import { Left } from '../icons'
+import { LearningLink } from '../people/learning-link'
 import { useMe } from '../people/me'
 import { moment } from '../words'
 import { ConsentCard } from './consent-card'
@@ -44,7 +45,9 @@ export default function ReceiptsPage() {
         <Left size={16} /> {t('back')}
       </Link>
       <h1>{t('receipts.title')}</h1>
-      <p className={style.lead}>{t('receipts.text')}</p>
+      <p className={style.lead}>
+        {t('receipts.text')} <LearningLink />
+      </p>
       {me?.consent.train === null && items.length > 0 && <ConsentCard />}
       {me?.consent.train === false && <p className={style.lead}>{t('receipts.noConsent')}</p>}
       {receipts.isPending && <p role="status">{t('loading')}</p>}
