@@ -42,7 +42,11 @@ export interface Follow {
   after: number
 }
 
-export type ChatRequest = Say | Regenerate | Continue | Stop | Follow
+export interface Ping {
+  type: 'ping'
+}
+
+export type ChatRequest = Say | Regenerate | Continue | Stop | Follow | Ping
 
 export interface Started {
   type: 'started'
@@ -95,4 +99,14 @@ export interface Notice {
   policy_version: number | null
 }
 
-export type ChatEvent = Started | Delta | Ended | Refused | Notice
+export interface Pong {
+  type: 'pong'
+}
+
+/** Something was asked in this conversation on another socket of the same person. */
+export interface Changed {
+  type: 'changed'
+  conversation_id: string
+}
+
+export type ChatEvent = Started | Delta | Ended | Refused | Notice | Pong | Changed

@@ -1,4 +1,10 @@
-/** A websocket that comes back by itself: JSON text frames in, JSON text frames out, back-off between attempts. */
+/**
+ * A websocket that comes back by itself: JSON text frames in, JSON text frames out, back-off between attempts.
+ *
+ * A connection can die without a word: a laptop sleeps, a router forgets it. Whenever that may have happened the socket
+ * asks whether the server is there, and opens another one if no answer comes. While nothing of the kind happens it asks
+ * nothing.
+ */
 
 export type Connection = 'connecting' | 'open' | 'waiting' | 'closed'
 
@@ -7,6 +13,8 @@ interface Listener {
   onConnection: (connection: Connection) => void
   /** The server would not talk to whoever this browser says it is, or could not be reached at all. */
   onTurnedAway?: () => void
+  /** Does the server owe an answer? Then silence is suspicious too. */
+  isWaiting?: () => boolean
 }
 
 const SHORTEST_WAIT = 400
@@ -14,6 +22,15 @@ const LONGEST_WAIT = 15_000
 /** A socket that lived this long was healthy: the next failure starts again from the shortest wait. */
 const HEALTHY_AFTER = 5_000
 const SIGNED_OUT = 4401
+/** How often the clock is looked at. */
+const TICK = 5_000
+/** A clock that jumps this far has slept. */
+const SLEPT = 3 * TICK
+/** Silence this long, from a server that owes an answer, is suspicious. */
+const SILENT = 20_000
+/** How long a server may take to say that it is there, and to open a socket. */
+const PATIENCE = 6_000
+const OPENING = 15_000
 
 /** Milliseconds before the given attempt (1, 2, 3 …): doubling, with jitter so that clients do not return in step. */
 export function backOff(attempt: number, random: number): number {
@@ -24,8 +41,13 @@ export function backOff(attempt: number, random: number): number {
 export class Socket {
   private socket: WebSocket | null = null
   private timer: ReturnType<typeof setTimeout> | undefined
+  private clock: ReturnType<typeof setInterval> | undefined
+  /** Runs while the server has to show that it is there. */
+  private verdict: ReturnType<typeof setTimeout> | undefined
   private attempt = 0
   private openedAt = 0
+  private heardAt = 0
+  private tickedAt = 0
   private wanted = false
 
   constructor(
@@ -38,6 +60,8 @@ export class Socket {
     this.wanted = true
     window.addEventListener('online', this.hurry)
     document.addEventListener('visibilitychange', this.hurry)
+    this.tickedAt = Date.now()
+    this.clock = setInterval(this.tick, TICK)
     this.connect()
   }
 
@@ -45,9 +69,9 @@ export class Socket {
     this.wanted = false
     window.removeEventListener('online', this.hurry)
     document.removeEventListener('visibilitychange', this.hurry)
+    clearInterval(this.clock)
     clearTimeout(this.timer)
-    this.socket?.close(1000)
-    this.socket = null
+    this.leave()
     this.listener.onConnection('closed')
   }
 
@@ -72,19 +96,34 @@ export class Socket {
     address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:'
     const socket = new WebSocket(address)
     this.socket = socket
+    this.judgeIn(OPENING)
     socket.onopen = () => {
       this.openedAt = Date.now()
+      this.heard()
       this.listener.onConnection('open')
     }
     socket.onmessage = (event) => {
-      if (typeof event.data === 'string') this.listener.onFrame(JSON.parse(event.data))
+      if (this.socket !== socket) return
+      this.heard()
+      if (typeof event.data !== 'string') return
+      const frame = JSON.parse(event.data) as { type?: unknown }
+      if (frame.type !== 'pong') this.listener.onFrame(frame)
     }
     socket.onclose = ({ code }) => {
       if (this.socket !== socket) return
-      this.socket = null
+      this.leave()
       if (code === SIGNED_OUT || this.openedAt === 0) this.listener.onTurnedAway?.()
       if (this.wanted) this.waitAndConnect()
     }
+  }
+
+  /** Lets go of the socket, in whatever state it is. */
+  private leave(): void {
+    clearTimeout(this.verdict)
+    this.verdict = undefined
+    const socket = this.socket
+    this.socket = null
+    socket?.close(1000)
   }
 
   private waitAndConnect(): void {
@@ -95,10 +134,39 @@ export class Socket {
     this.timer = setTimeout(() => this.connect(), backOff(this.attempt, Math.random()))
   }
 
-  /** The network or the person is back: no reason to wait out the back-off. */
+  /** The network or the person is back: no reason to wait out the back-off, nor to trust what was open before. */
   private readonly hurry = (): void => {
-    if (this.socket || !this.wanted || document.hidden) return
-    clearTimeout(this.timer)
-    this.connect()
+    if (!this.wanted || document.hidden) return
+    if (this.socket) {
+      this.doubt()
+    } else {
+      clearTimeout(this.timer)
+      this.connect()
+    }
+  }
+
+  private readonly tick = (): void => {
+    const now = Date.now()
+    const hasSlept = now - this.tickedAt > SLEPT && !document.hidden // the timers of hidden pages are slow
+    this.tickedAt = now
+    if (hasSlept || (now - this.heardAt > SILENT && this.listener.isWaiting?.())) this.doubt()
+  }
+
+  /** Ask whether the server is there; while that is being asked, once is enough. */
+  private doubt(): void {
+    if (this.verdict === undefined && this.send({ type: 'ping' })) this.judgeIn(PATIENCE)
+  }
+
+  private judgeIn(milliseconds: number): void {
+    this.verdict = setTimeout(() => {
+      this.leave()
+      this.waitAndConnect()
+    }, milliseconds)
+  }
+
+  private heard(): void {
+    this.heardAt = Date.now()
+    clearTimeout(this.verdict)
+    this.verdict = undefined
   }
 }

@@ -82,6 +82,21 @@ def test_words_not_yet_sent_survive_a_reload_each_in_its_place(guest: Visitor, b
     expect(guest.composer).to_have_value("a new thought")
 
 
+def test_a_question_that_is_being_edited_survives_a_reload(guest: Visitor, backtalk: Backtalk) -> None:
+    laid = backtalk.lay(guest.me, ["What is 2 plus 2?", "Four.", "And 3 plus 3?", "Six."])
+    guest.open(laid.path)
+    guest.questions.first.hover()
+    guest.questions.first.get_by_role("button", name="Edit").click()
+    editor = guest.page.get_by_role("textbox", name="Edit your message")
+    editor.fill("What is 2 plus 5?")
+    guest.page.reload()
+    expect(editor).to_have_value("What is 2 plus 5?")
+    editor.press("Escape")
+    guest.page.reload()
+    expect(guest.questions.first).to_contain_text("What is 2 plus 2?")
+    expect(editor).to_have_count(0)
+
+
 def test_a_message_that_is_too_long_is_not_sent_and_says_so(guest: Visitor) -> None:
     guest.composer.fill("多" * 11_000)
     expect(guest.page.get_by_text("This is 33 KB; at most 32 KB can be sent at once.")).to_be_visible()
@@ -141,3 +156,19 @@ def test_a_reply_that_reached_its_limit_goes_on_where_it_was(visit: Visit, backt
     assert whole.startswith(cut)
     assert len(whole) > len(cut)
     assert backtalk.stored(guest.conversation)[-1].content.split() == whole.split()
+
+
+def test_a_page_that_came_without_encryption_lacks_nothing(visit: Visit) -> None:
+    """Of an address like http://192.168.1.20:8000 browsers keep these back."""
+    guest = visit(manner=SURE, permissions=["clipboard-read", "clipboard-write"])
+    guest.context.add_init_script(
+        "delete Crypto.prototype.randomUUID; delete Navigator.prototype.locks;"
+        "const { clipboard } = navigator; window.pasted = () => clipboard.readText();"
+        "delete Navigator.prototype.clipboard"
+    )
+    assert "Paris" in guest.open().ask("What is the capital of France?")
+    guest.replies.last.get_by_role("button", name="Copy", exact=True).click()
+    expect(guest.replies.last.get_by_role("button", name="Copied")).to_be_visible()
+    assert "Paris" in guest.page.evaluate("pasted()")
+    guest.button("Good reply").click()
+    guest.until_stored()

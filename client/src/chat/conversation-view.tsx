@@ -1,11 +1,14 @@
 import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
+import { useEscape } from '../parts/escape'
+import { LearningLink } from '../people/learning-link'
 import { useMe } from '../people/me'
 import { useComparison } from '../rate/comparison'
 import style from './chat.module.css'
 import { Composer } from './composer'
 import { useConversations } from './conversations'
+import { draftedUnder } from './drafts'
 import { Intro } from './intro'
 import { MessageList } from './message-list'
 import { PendingTurn } from './pending-turn'
@@ -25,7 +28,7 @@ export function ConversationView({ conversation }: { conversation: string | null
   const nodes = useChat((state) => (conversation ? state.nodes[conversation] : undefined)) ?? NO_NODES
   const choices = useChat((state) => state.choices)
   const outbox = useChat((state) => state.outbox)
-  const [editing, setEditing] = useState<string | null>(null)
+  const [editing, setEditing] = useState(() => draftedUnder(`edit.${conversation}`))
   const isComparing = useComparison(({ awaited, pair }) => awaited !== null || pair !== null)
   const { data: list } = useConversations('', Boolean(me))
   const isKeptOut = list?.items.find((item) => item.id === conversation)?.train === false
@@ -37,16 +40,13 @@ export function ConversationView({ conversation }: { conversation: string | null
   const runningReply = useChat((state) => (last && state.messages[last.id]?.state === 'streaming' ? last.id : null))
 
   useEffect(() => {
-    if (conversation && me) void session.load(conversation)
+    if (me) session.show(conversation)
+    return () => session.show(null)
   }, [conversation, me])
 
-  useEffect(() => {
-    const stop = (event: KeyboardEvent) => {
-      if (event.key === 'Escape' && !event.defaultPrevented && runningReply) session.stop(runningReply)
-    }
-    window.addEventListener('keydown', stop)
-    return () => window.removeEventListener('keydown', stop)
-  }, [runningReply])
+  useEscape(() => {
+    if (runningReply) session.stop(runningReply)
+  })
 
   const say = (text: string) => session.say(conversation, last?.id ?? null, text)
   const sayInstead = (step: Step, text: string) => {
@@ -85,7 +85,11 @@ export function ConversationView({ conversation }: { conversation: string | null
           {pending && <PendingTurn pending={pending} />}
         </MessageList>
       )}
-      {isKeptOut && <p className={style.kept}>{t('chat.keptOut')}</p>}
+      {isKeptOut && (
+        <p className={style.kept}>
+          {t('chat.keptOut')} <LearningLink />
+        </p>
+      )}
       <Suspense>{isComparing && <ComparisonDialog />}</Suspense>
       {loading !== 'missing' && (
         <Composer

@@ -1,27 +1,16 @@
-import { useQuery } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
 import { Link } from 'wouter'
 
-import { call } from '../http'
 import { Close, Spark, Warning } from '../icons'
 import { IconButton } from '../parts/icon-button'
 import style from './chat.module.css'
-import { session, useChat, useConnection } from './session'
-
-interface Learned {
-  number: number
-  opinions: number
-  mine: number
-}
+import { dismissNews, type Learned, useLookingForNews, useNews } from './news'
+import { useChat, useConnection } from './session'
 
 /** What went live, from how many opinions it learned, and how many of them were one's own. */
-function NewVersion({ number }: { number: number }) {
+function NewVersion({ news }: { news: Learned }) {
   const { t } = useTranslation()
-  const { data } = useQuery({
-    queryKey: ['learned', number],
-    queryFn: () => call<Learned>('GET', `/api/me/receipts/${number}`),
-  })
-  const { opinions = 0, mine = 0 } = data ?? {}
+  const { number, opinions, mine } = news
   if (opinions === 0) return <span>{t('notice.newVersion', { version: number })}</span>
   return (
     <span>
@@ -35,8 +24,9 @@ function NewVersion({ number }: { number: number }) {
 export function Notices() {
   const { t } = useTranslation()
   const engine = useChat((state) => state.engine)
-  const newVersion = useChat((state) => state.newVersion)
+  const news = useNews((state) => state.news)
   const isLost = useConnection((state) => state.connection === 'waiting')
+  useLookingForNews()
   return (
     <div className={style.notices} role="status">
       {isLost ? (
@@ -50,11 +40,11 @@ export function Notices() {
           </p>
         )
       )}
-      {newVersion !== null && (
+      {news !== null && (
         <p className={style.notice}>
-          <Spark size={16} /> <NewVersion number={newVersion} />{' '}
+          <Spark size={16} /> <NewVersion news={news} />{' '}
           <Link href="/receipts">{t('notice.receipts')}</Link>
-          <IconButton label={t('notice.dismiss')} onClick={() => session.dispatch({ type: 'noted' })}>
+          <IconButton label={t('notice.dismiss')} onClick={dismissNews}>
             <Close size={14} />
           </IconButton>
         </p>

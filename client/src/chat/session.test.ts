@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 
 import type { ChatEvent, ChatRequest } from '../events'
 import { ChatSession, useChat, useConnection } from './session'
+import type { Message } from './message'
 import { nothingYet } from './state'
 
 /** A server at the other end of a socket: remembers what it was told and says what the test wants. */
@@ -82,7 +83,7 @@ test('an unacknowledged question goes out again under the same key after the soc
   const first = latest().heard[0]
   latest().close()
   expect(useConnection.getState().connection).toBe('waiting')
-  vi.advanceTimersByTime(20_000)
+  vi.advanceTimersByTime(1_000)
   latest().accept()
   expect(Server.sockets).toHaveLength(2)
   expect(latest().heard).toEqual([first])
@@ -165,4 +166,89 @@ test('a session that was ended elsewhere is told, an ordinary loss is not', () =
   latest().accept()
   latest().close(4401)
   expect(told).toHaveBeenCalledOnce()
+})
+
+/** The laptop's lid is shut and opened again: the clock has jumped, no timer has run. */
+function sleep(): void {
+  vi.setSystemTime(Date.now() + 3_600_000)
+  vi.advanceTimersByTime(5_000)
+}
+
+test('a socket that died while the laptop slept is replaced, and the reply goes on where it was', () => {
+  latest().accept()
+  session.say(null, null, 'Hello')
+  begin()
+  latest().says({ type: 'delta', reply_id: 'r1', seq: 1, text: 'Good ' })
+  const dead = latest()
+  sleep()
+  expect(dead.heard.at(-1)).toEqual({ type: 'ping' })
+  vi.advanceTimersByTime(10_000)
+  expect(Server.sockets).toHaveLength(2)
+  latest().accept()
+  expect(latest().heard).toEqual([{ type: 'follow', reply_id: 'r1', after: 1 }])
+  dead.says({ type: 'delta', reply_id: 'r1', seq: 2, text: 'too late' })
+  latest().says({ type: 'delta', reply_id: 'r1', seq: 2, text: 'day' })
+  vi.advanceTimersByTime(50)
+  expect(useChat.getState().messages.r1?.content).toBe('Good day')
+})
+
+test('a socket that outlived the sleep of the laptop is kept', () => {
+  latest().accept()
+  sleep()
+  expect(latest().heard).toEqual([{ type: 'ping' }])
+  latest().says({ type: 'pong' })
+  vi.advanceTimersByTime(60_000)
+  expect(Server.sockets).toHaveLength(1)
+})
+
+test('whoever owes an answer and is silent is asked, and left when still silent', () => {
+  latest().accept()
+  session.say(null, null, 'Hello')
+  vi.advanceTimersByTime(26_000)
+  expect(latest().heard.at(-1)).toEqual({ type: 'ping' })
+  vi.advanceTimersByTime(10_000)
+  expect(Server.sockets).toHaveLength(2)
+})
+
+test('while nothing is amiss nobody is asked anything', () => {
+  latest().accept()
+  vi.advanceTimersByTime(3_600_000)
+  expect(latest().heard).toEqual([])
+  expect(Server.sockets).toHaveLength(1)
+})
+
+test('a connection that does not come about is given up for another', () => {
+  vi.advanceTimersByTime(16_000)
+  expect(Server.sockets).toHaveLength(2)
+})
+
+test('what was asked in another tab is fetched, even if a fetch from before it is still under way', async () => {
+  const common = { conversation_id: 'c1', policy_version: null, finish_reason: null, created_at: '', ended_at: '', feedback: null }
+  const first: Message = { ...common, id: 'q1', parent_id: null, role: 'user', content: 'Hello', state: 'done' }
+  const second: Message = { ...common, id: 'q2', parent_id: 'q1', role: 'user', content: 'And?', state: 'done' }
+  const answers: ((items: Message[]) => void)[] = []
+  vi.stubGlobal('fetch', () => new Promise((resolve) => answers.push((items) => resolve(Response.json({ items })))))
+  latest().accept()
+  session.show('c1')
+  latest().says({ type: 'changed', conversation_id: 'c1' })
+  latest().says({ type: 'changed', conversation_id: 'elsewhere' })
+  answers[0]?.([first])
+  await vi.waitFor(() => expect(answers).toHaveLength(2))
+  const drawn = useChat.getState().messages.q1
+  answers[1]?.([first, second])
+  await vi.waitFor(() => expect(useChat.getState().nodes.c1).toHaveLength(2))
+  expect(useChat.getState().messages.q1).toBe(drawn)
+})
+
+test('what is on the page stays when it cannot be fetched again', async () => {
+  vi.stubGlobal('fetch', () => Promise.resolve(Response.json({ items: [] })))
+  latest().accept()
+  session.show('c1')
+  await vi.waitFor(() => expect(useChat.getState().loading.c1).toBe('ready'))
+  const fetch = vi.fn(() => Promise.reject(new TypeError('Failed to fetch')))
+  vi.stubGlobal('fetch', fetch)
+  window.dispatchEvent(new Event('focus'))
+  await vi.waitFor(() => expect(fetch).toHaveBeenCalledOnce())
+  await vi.advanceTimersByTimeAsync(100)
+  expect(useChat.getState().loading.c1).toBe('ready')
 })

@@ -10,6 +10,7 @@ import { create } from 'zustand'
 
 import type { ChatEvent } from '../events'
 import { call, HttpError, type Items } from '../http'
+import { newKey } from '../key'
 import { type Connection, Socket } from '../socket'
 import { useManner, wishOf } from './manner'
 import type { Message } from './message'
@@ -23,6 +24,8 @@ const OUTBOX = 'backtalk.outbox'
 const FOLLOW_TRIES = 3
 /** Milliseconds between two changes of a growing text: no eye reads faster, and drawing each token costs twice as much. */
 const SHOWN_EVERY = 28
+/** Milliseconds that a conversation may take to come. */
+const PATIENCE = 20_000
 /** A hidden page gets no animation frames; its replies still have to grow. */
 const HIDDEN_FRAME = 250
 
@@ -35,16 +38,19 @@ export class ChatSession {
   private readonly unsentStops = new Set<string>()
   private readonly retries = new Map<string, ReturnType<typeof setTimeout>>()
   private readonly loads = new Map<string, Promise<void>>()
+  private shown: string | null = null
+  private hasBeenOpen = false
   /** Told whenever a conversation has begun or one of its replies has ended: the list beside may have changed. */
   onConversationChanged: () => void = () => undefined
   /** Told when the server turns the socket away: the session may have been ended elsewhere. */
   onTurnedAway: () => void = () => undefined
 
   constructor() {
-    this.socket = new Socket('/ws/chat', {
+    this.socket = new Socket('/ws/chat?changes=true', {
       onFrame: (frame) => this.receive(frame as ChatEvent),
       onConnection: (connection) => this.connected(connection),
       onTurnedAway: () => this.onTurnedAway(),
+      isWaiting: isWaiting,
     })
   }
 
@@ -55,9 +61,11 @@ export class ChatSession {
       }
     }
     this.socket.open()
+    window.addEventListener('focus', this.lookAgain)
   }
 
   close(): void {
+    window.removeEventListener('focus', this.lookAgain)
     this.socket.close()
   }
 
@@ -77,7 +85,7 @@ export class ChatSession {
     const sampling = wishOf(useManner.getState().manner)
     this.queue({
       type: 'say',
-      key: crypto.randomUUID(),
+      key: newKey(),
       conversation_id: conversation,
       parent_id: parent,
       text,
@@ -89,13 +97,13 @@ export class ChatSession {
   regenerate(reply: string): string {
     // The seed that made the reply would make it again.
     const sampling = wishOf({ ...useManner.getState().manner, seed: undefined })
-    const key = crypto.randomUUID()
+    const key = newKey()
     this.queue({ type: 'regenerate', key, reply_id: reply, ...(sampling && { sampling }) })
     return key
   }
 
   goOn(reply: string): void {
-    this.queue({ type: 'continue', key: crypto.randomUUID(), reply_id: reply })
+    this.queue({ type: 'continue', key: newKey(), reply_id: reply })
   }
 
   stop(reply: string): void {
@@ -112,6 +120,12 @@ export class ChatSession {
   withdraw(key: string): void {
     clearTimeout(this.retries.get(key))
     this.dispatch({ type: 'withdrawn', key })
+  }
+
+  /** The conversation that is on the page now: it is kept as it is stored, whoever changes it. */
+  show(conversation: string | null): void {
+    this.shown = conversation
+    if (conversation !== null) void this.load(conversation)
   }
 
   /** Fetches what is stored of a conversation; twice at the same time is once. */
@@ -149,6 +163,19 @@ export class ChatSession {
     this.unsentStops.clear()
     this.dispatch({ type: 'reconnected' })
     this.settleDebts()
+    if (this.hasBeenOpen) this.lookAgain()
+    this.hasBeenOpen = true
+  }
+
+  /** Somebody may have said something elsewhere meanwhile. */
+  private readonly lookAgain = (): void => {
+    if (this.shown !== null) void this.reload(this.shown)
+    this.onConversationChanged()
+  }
+
+  private async reload(conversation: string): Promise<void> {
+    await this.loads.get(conversation) // it may have been asked for too early to tell of the change
+    await this.load(conversation)
   }
 
   private receive(event: ChatEvent): void {
@@ -181,7 +208,8 @@ export class ChatSession {
   }
 
   private after(event: ChatEvent): void {
-    if (event.type === 'started' || event.type === 'ended' || isTitled(event)) this.onConversationChanged()
+    if (event.type === 'changed' && event.conversation_id === this.shown) void this.reload(event.conversation_id)
+    if (['started', 'ended', 'changed'].includes(event.type) || isTitled(event)) this.onConversationChanged()
     if (event.type === 'delta' || event.type === 'ended') this.followTries.delete(event.reply_id)
     if (event.type === 'refused' && event.key !== null && event.retry_after !== null) {
       const { key } = event
@@ -207,7 +235,8 @@ export class ChatSession {
   private async fetchMessages(conversation: string): Promise<void> {
     this.dispatch({ type: 'loading', conversation })
     try {
-      const { items } = await call<Items<Message>>('GET', `/api/conversations/${conversation}/messages`)
+      const path = `/api/conversations/${conversation}/messages`
+      const { items } = await call<Items<Message>>('GET', path, undefined, PATIENCE)
       this.dispatch({ type: 'loaded', conversation, messages: items })
       this.settleDebts()
     } catch (error) {
@@ -215,6 +244,12 @@ export class ChatSession {
       this.dispatch({ type: 'not_loaded', conversation, missing })
     }
   }
+}
+
+/** Is there anything that the server owes an answer to? */
+function isWaiting(): boolean {
+  const { outbox, messages } = useChat.getState()
+  return outbox.some((p) => p.refused === null) || Object.values(messages).some((m) => m.state === 'streaming')
 }
 
 function isTitled(event: ChatEvent): boolean {

@@ -36,7 +36,7 @@ export interface ChatState {
   /** The conversation that the latest `say` without one has begun. */
   opened: string | null
   engine: 'ready' | 'restarting'
-  /** The version that went live while this page was open, until the person has taken note. */
+  /** The last version that went live while this page was open. */
   newVersion: number | null
 }
 
@@ -69,7 +69,6 @@ export type ChatAction =
   | { type: 'chosen'; place: string; id: string }
   | { type: 'feedback'; reply: string; feedback: Feedback | null }
   | { type: 'arrived' }
-  | { type: 'noted' }
   | { type: 'forgotten'; conversation: string }
   | { type: 'reset' }
 
@@ -90,11 +89,7 @@ export function reduce(state: ChatState, action: ChatAction): ChatState {
     case 'loaded':
       return load(state, action.conversation, action.messages)
     case 'not_loaded':
-      return {
-        ...state,
-        stale: without(state.stale, action.conversation),
-        loading: { ...state.loading, [action.conversation]: action.missing ? 'missing' : 'failed' },
-      }
+      return notLoaded(state, action.conversation, action.missing)
     case 'followed':
       return { ...state, gaps: without(state.gaps, action.reply), following: including(state.following, action.reply) }
     case 'reconnected': {
@@ -109,8 +104,6 @@ export function reduce(state: ChatState, action: ChatAction): ChatState {
       return changeMessage(state, action.reply, (m) => ({ ...m, feedback: action.feedback }))
     case 'arrived':
       return state.opened === null ? state : { ...state, opened: null }
-    case 'noted':
-      return { ...state, newVersion: null }
     case 'forgotten':
       return forget(state, action.conversation)
     case 'reset':
@@ -130,6 +123,9 @@ function receive(state: ChatState, event: ChatEvent): ChatState {
       return refuse(state, event)
     case 'notice':
       return note(state, event)
+    case 'pong':
+    case 'changed':
+      return state // what is shown is fetched anew
   }
 }
 
@@ -227,6 +223,13 @@ function note(state: ChatState, event: Notice): ChatState {
   }
 }
 
+/** What is on the page stays there when it could not be fetched once more. */
+function notLoaded(state: ChatState, conversation: string, missing: boolean): ChatState {
+  const stale = without(state.stale, conversation)
+  if (!missing && state.loading[conversation] === 'ready') return { ...state, stale }
+  return { ...state, stale, loading: { ...state.loading, [conversation]: missing ? 'missing' : 'failed' } }
+}
+
 function load(state: ChatState, conversation: string, stored: Message[]): ChatState {
   const messages = { ...state.messages }
   const seqs = { ...state.seqs }
@@ -234,7 +237,8 @@ function load(state: ChatState, conversation: string, stored: Message[]): ChatSt
   for (const message of stored) {
     const known = messages[message.id]
     if (message.state !== 'streaming') {
-      messages[message.id] = message
+      // What has not changed stays the same object, and is not drawn again.
+      if (JSON.stringify(known) !== JSON.stringify(message)) messages[message.id] = message
     } else if (!known) {
       // Its text is taken from the numbered events alone, from the first on.
       messages[message.id] = { ...message, content: '' }
@@ -245,8 +249,10 @@ function load(state: ChatState, conversation: string, stored: Message[]): ChatSt
     }
   }
   const storedIds = new Set(stored.map((m) => m.id))
-  const newer = (state.nodes[conversation] ?? []).filter((node) => !storedIds.has(node.id))
-  const nodes = [...stored.map(({ id, parent_id, role }) => ({ id, parent_id, role })), ...newer]
+  const before = state.nodes[conversation] ?? []
+  const newer = before.filter((node) => !storedIds.has(node.id))
+  const now = [...stored.map(({ id, parent_id, role }) => ({ id, parent_id, role })), ...newer]
+  const nodes = JSON.stringify(before) === JSON.stringify(now) ? before : now
   return {
     ...state,
     messages,
