@@ -19,8 +19,6 @@ DOCUMENTED = {
     ("opinion", "dark", "zh", "phone"): "opinion-phone.png",
     ("compare", "light", "en", "desktop"): "compare.png",
     ("welcome-2", "light", "en", "desktop"): "welcome.png",
-    ("console", "light", "en", "desktop"): "console.png",
-    ("console-versions", "light", "en", "desktop"): "versions.png",
     ("operate-overview", "light", "en", "desktop"): "operate-overview.png",
     ("operate-run", "light", "en", "desktop"): "operate-run.png",
     ("operate-raters", "light", "en", "desktop"): "operate-raters.png",
@@ -51,6 +49,7 @@ class Gallery:
         self.ills += [f"{name}: {ill}" for ill in self.visitor.ills()]
         if self.visitor.overflow() > 0:
             self.ills.append(f"{name}: the page is {self.visitor.overflow()} pixels too wide")
+        self.ills += [f"{name}: {covered} lies under something else" for covered in self.visitor.covered()]
         if EVERYTHING:
             self._keep(Path(EVERYTHING) / ("-".join((name, *self.look)) + ".png"))
         documented = DOCUMENTED.get((name, *self.look))
@@ -59,4 +58,5 @@ class Gallery:
 
     def _keep(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
+        self.visitor.page.mouse.move(0, 0)  # what it hovered over would look chosen
         self.visitor.page.screenshot(path=file, animations="disabled", caret="hide")

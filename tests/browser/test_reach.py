@@ -1,5 +1,7 @@
 """Everything within reach of those who use no mouse or see no screen."""
 
+from uuid import uuid4
+
 from playwright.sync_api import Page, expect
 
 from tests.browser.backtalk import Backtalk
@@ -85,6 +87,97 @@ def test_the_menus_open_walk_and_close_by_key(guest: Visitor, backtalk: Backtalk
     page.keyboard.type("Renamed by keys")
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="Renamed by keys")).to_be_visible()
+
+
+def test_everything_else_on_the_page_can_be_done_with_keys_alone(guest: Visitor, backtalk: Backtalk) -> None:
+    page, keys = guest.page, guest.page.keyboard
+    dialog = page.get_by_role("dialog")
+    laid = backtalk.lay(guest.me, ["A tale of keys", "Once."])
+    backtalk.lay_beside(laid.replies[0], "Twice.")
+    guest.open(laid.path)
+
+    tab_to(page, "Previous version of this turn", backwards=True)
+    keys.press("Enter")
+    expect(guest.replies).to_contain_text("Once.")
+    tab_to(page, "Compare answers", backwards=True)
+    keys.press("Enter")
+    expect(dialog).to_contain_text("Which answer is better?")
+    keys.press("Escape")
+    expect(dialog).to_have_count(0)
+    tab_to(page, "Another answer", backwards=True)
+    keys.press("Enter")
+    expect(page.get_by_role("img", name="3 of 3")).to_be_visible()
+    guest.written()
+
+    tab_to(page, "How replies are made")
+    keys.press("Enter")
+    expect(dialog).to_be_visible()
+    for _ in range(10):
+        if page.evaluate("document.activeElement.type") == "radio":
+            break
+        keys.press("Tab")
+    keys.press("ArrowDown")
+    expect(page.get_by_role("radio", name="Lively")).to_be_checked()
+    keys.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert focused(page) == "How replies are made"
+
+    row_by_keys(page, downwards=2)
+    tab_to(page, "Make a link")
+    keys.press("Enter")
+    expect(page.get_by_role("textbox", name="Link")).to_be_visible()
+    tab_to(page, "Take the link back")
+    keys.press("Enter")
+    expect(page.get_by_text("The link leads nowhere now.")).to_be_visible()
+    keys.press("Escape")
+    expect(dialog).to_have_count(0)
+
+    with page.expect_download() as download:
+        row_by_keys(page, downwards=4)
+    assert download.value.suggested_filename.endswith(".md")
+
+    account_by_keys(page, downwards=1)
+    tab_to(page, "Dark")
+    keys.press("Space")
+    expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "dark")
+    keys.press("Escape")
+    expect(dialog).to_have_count(0)
+
+    row_by_keys(page, downwards=-1)
+    expect(page.get_by_role("link", name="A tale of keys")).to_have_count(0)
+    expect(guest.button("Undo")).to_be_focused()
+    keys.press("Enter")
+    expect(page.get_by_role("link", name="A tale of keys")).to_be_visible()
+
+    account_by_keys(page, downwards=0)
+    expect(page.get_by_role("textbox", name="Name")).to_be_focused()
+    keys.type(name := f"wren {uuid4().hex[:8]}")
+    keys.press("Tab")
+    keys.type("a heron in the rain")
+    keys.press("Enter")
+    expect(page.get_by_role("button", name=f"Account: {name}")).to_be_visible()
+
+
+def row_by_keys(page: Page, downwards: int) -> None:
+    """Pick what stands so far down in the menu of the only conversation; -1 is the last."""
+    tab_to(page, "More about “A tale of keys”", backwards=True)
+    page.keyboard.press("Enter")
+    pick(page, downwards)
+
+
+def account_by_keys(page: Page, downwards: int) -> None:
+    """Pick what stands so far down in the menu of the account."""
+    tab_to(page, "Account: Guest", backwards=True)
+    page.keyboard.press("Enter")
+    pick(page, downwards)
+
+
+def pick(page: Page, downwards: int) -> None:
+    expect(page.get_by_role("menuitem").first).to_be_focused()
+    for _ in range(abs(downwards)):
+        page.keyboard.press("ArrowDown" if downwards > 0 else "ArrowUp")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("menu")).to_have_count(0)
 
 
 def test_the_first_tab_stop_skips_to_the_conversation(guest: Visitor) -> None:
