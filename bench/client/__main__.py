@@ -27,7 +27,7 @@ def main() -> None:
     built = _built() if given.peers else None
     with page.chromium() as browser, stage(built) as home:
         seen: Row = {"script kB (gzip)": page.bundle(".js"), "style kB (gzip)": page.bundle(".css")}
-        seen["first paint ms"] = round(page.first_paint(browser, home))
+        seen |= page.first_sight(browser, home)
         show("client, first sight", [seen], given.json)
         show("client, stream under 200 messages", [page.ours(browser, home, 200)], given.json)
         show("client, scrolling", [page.scrolling(browser, home, 1000)], given.json)
