@@ -4,6 +4,7 @@ import gzip
 import os
 import shutil
 import statistics
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from bench.client.stage import conversation
 from bench.report import Row
+from server.access import COOKIE
 from server.pages import WEB
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -120,6 +122,36 @@ def scrolling(browser: Browser, home: str, messages: int, pixels_per_second: int
         "CPU share": f"{100_000 * spent / sum(frames):.0f} %",
         "frames over 34 ms": f"{100 * sum(frame > 34 for frame in frames) / len(frames):.1f} %",
         "tasks over 50 ms": len(tasks),
+    }
+
+
+def growing(browser: Browser, home: str, path: str, secret: str, grow: Callable[[Page], object]) -> Row:
+    """The page of a run while its curves grow.
+
+    Args:
+        secret: of an operator's session.
+        grow: lets them, and comes back when all is on the page.
+    """
+    page = _page(browser)
+    page.context.add_cookies([{"name": COOKIE, "value": secret, "url": home}])
+    page.goto(home + path)
+    page.wait_for_selector("figure canvas")
+    page.wait_for_timeout(1500)
+    opening: list[float] = page.evaluate("window.longTasks.splice(0)")
+    costs = _costs(page)
+    before, began = _metrics(costs), time.monotonic()
+    grow(page)
+    wall, after = time.monotonic() - began, _metrics(costs)
+    tasks: list[float] = page.evaluate("window.longTasks")
+    page.context.close()
+    return {
+        "longest task while opening ms": round(max(opening, default=0)),
+        "wall s": round(wall, 1),
+        "script s": round(after["ScriptDuration"] - before["ScriptDuration"], 2),
+        "all s": round(after["TaskDuration"] - before["TaskDuration"], 2),
+        "CPU share": f"{100 * (after['TaskDuration'] - before['TaskDuration']) / wall:.0f} %",
+        "tasks over 50 ms": len(tasks),
+        "longest ms": round(max(tasks, default=0)),
     }
 
 
