@@ -23,7 +23,7 @@ interface PlotProps {
 const HEIGHT = 168
 /** With fewer values than this an average would only blur them. */
 const FEWEST_TO_SMOOTH = 40
-const tints = ['--accent', '--code-string', '--code-number', '--code-title', '--code-keyword']
+const tints = ['--accent', '--code-number', '--code-title', '--code-string', '--code-keyword']
 
 /** Curves of one unit. What is drawn is decoration for a screen reader: the caption says it in words. */
 export const Plot = memo(function Plot({ title, meaning, curves, nameOf }: PlotProps) {

@@ -217,9 +217,9 @@ describe('sums', () => {
 describe('words', () => {
   it('holds the same places for values in both languages', () => {
     const holes = (text: string) => [...text.matchAll(/{{(\w+)}}/g)].map((match) => match[1]).sort()
+    const english = Object.fromEntries(texts(en))
     for (const [path, text] of texts(zh)) {
-      const english = Object.fromEntries(texts(en))[path]
-      expect(holes(text), path).toEqual(holes(english ?? ''))
+      expect(holes(text), path).toEqual(holes(english[path] ?? ''))
     }
   })
 })
