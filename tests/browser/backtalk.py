@@ -240,26 +240,22 @@ class Backtalk(Stack):
             judge(session, person_id, reply_id, judgement)
 
     def try_on(self, number: int) -> Canary:
-        """Give a version to half of the people, and to no more of them however many it reaches."""
+        """Give a version to half of the people; two hundred must have been reached before it goes on."""
         with self.database.write() as session:
             canary.begin(session, number, "test", ReleaseRules(canary_shares=[0.5], canary_replies=1))
             running = canary.last(session, number)
             assert running is not None
-            running.people = [1_000_000]
+            running.people = [200]
             return running
 
     def dislike(self, running: Canary, people: int) -> None:
-        """So many people of either side get a reply; those with the version on trial dislike it, the others do not."""
-        wanted = {True: people, False: people}
-        while any(wanted.values()):
-            person_id = self.person(consent=True)
-            side = canary.is_inside(running, person_id)
-            if not wanted[side]:
-                continue
-            wanted[side] -= 1
+        """So many people of either side get a reply in turn; those with the version on trial dislike it."""
+        somebody = iter(lambda: self.person(consent=True), None)
+        for inside in (True, False) * people:
+            person_id = next(one for one in somebody if canary.is_inside(running, one) == inside)
             turns = ["Tell me a story.", "Once a heron stood in the rain."]
-            laid = self.lay(person_id, turns, version=running.number if side else running.control)
-            self.judge(person_id, laid.replies[0], Judgement(rating=-1 if side else 1))
+            laid = self.lay(person_id, turns, version=running.number if inside else running.control)
+            self.judge(person_id, laid.replies[0], Judgement(rating=-1 if inside else 1))
 
 
 def _ledger(reply: Message, version: int) -> Reply:
