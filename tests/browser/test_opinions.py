@@ -164,6 +164,7 @@ def test_two_answers_are_compared_with_one_key(
     left = guest.page.get_by_role("region", name="Answer 1").locator("[dir=auto]").inner_text()
     guest.page.keyboard.press(key)
     expect(guest.page.get_by_role("group", name="May Backtalk learn from your opinions?")).to_be_visible()
+    guest.until_stored()
     whole = select(Comparison).where(col(Comparison.right_id).in_([other, laid.replies[0]]))
     comparison = backtalk.read(lambda session: session.exec(whole).one())
     assert comparison.verdict == verdict
