@@ -26,8 +26,9 @@ RIGHT: dict[str, list[tuple[str, ...]]] = {
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_each_of_the_four_prompts_is_answered_rightly(visit: Visit, backtalk: Backtalk, language: str) -> None:
     asked: list[dict[str, Any]] = []
+    guest = visit(language=language, manner={"temperature": 0, "seed": 1})
     for number, accepted in enumerate(RIGHT[language]):
-        guest = visit(language=language, manner={"temperature": 0, "seed": 1}).open()
+        guest.open()
         prompts = guest.page.locator("main ul button")
         expect(prompts).to_have_count(4)
         question = prompts.nth(number).inner_text()
