@@ -129,6 +129,9 @@ def test_every_page_of_a_busy_night_looks_right(gallery: Gallery, house: Backtal
         page.wait_for_load_state("networkidle")
         gallery.hang(f"night{path.replace('/', '-')}")
         keep(gallery, {"": "operate-waiting.png", "/release": "operate-release.png"}.get(path))
+        if path == "/release":
+            page.get_by_role("region").last.scroll_into_view_if_needed()
+            keep(gallery, "operate-webhook.png")
 
     visitor.open(f"/operate/runs/{night.running}")
     curve = page.get_by_role("figure").first

@@ -10,13 +10,14 @@ from backtalk.announcements import secret
 from backtalk.settings import Settings
 from server.webhook import signature
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "operating.md"
 BODY = '{"type": "promoted", "data": {"reason": "更好"}}'
 
 
 @pytest.fixture
 def is_from_backtalk() -> Callable[[str, dict[str, str], bytes], bool]:
     """The function that stands there."""
-    (told,) = re.findall(r"```python\n(.*?)```", Path("docs/operating.md").read_text(), re.DOTALL)
+    (told,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     names: dict[str, Callable[[str, dict[str, str], bytes], bool]] = {}
     exec(told, names)
     return names["is_from_backtalk"]
