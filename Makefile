@@ -20,6 +20,7 @@ check: install-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m backtalk.docs --check
+	$(BIN)/python -m server.typescript --check
 	$(BIN)/python -m tests.faults.report --check
 	cd client && npm run --silent check
 

@@ -33,7 +33,7 @@ from backtalk.tables import (
     now,
 )
 from server import access, limits
-from server.access import Caller, anyone, requires
+from server.access import Caller, Role, anyone, requires
 from server.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorised
 from server.service import Service, get_service
 
@@ -114,7 +114,7 @@ class Me(BaseModel):
 
     id: UUID
     name: str | None
-    role: str
+    role: Role
     guest: bool
     language: str
     consent: Consent

@@ -94,7 +94,7 @@ export function ConversationView({ conversation }: { conversation: string | null
       {loading !== 'missing' && (
         <Composer
           conversation={conversation}
-          limit={me?.limits?.message_bytes ?? 32 * 1024}
+          limit={me?.limits.message_bytes ?? 32 * 1024}
           runningReply={runningReply}
           isBlocked={pending !== undefined || !me}
           onSay={say}

@@ -7,7 +7,7 @@ const conversation = { id: 'c', title: 'Tales', created_at: '', updated_at: '', 
 
 function message(id: string, parent_id: string | null, role: 'user' | 'assistant', content: string): Message {
   const rest = { created_at: '', ended_at: '', feedback: null, finish_reason: null, state: 'done' } as const
-  return { id, conversation_id: 'c', parent_id, role, content, policy_version: role === 'user' ? null : 3, ...rest }
+  return { id, conversation_id: 'c', parent_id, role, content, policy_version: role === 'user' ? null : 3, learned: [], ...rest }
 }
 
 const messages = [

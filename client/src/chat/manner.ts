@@ -7,7 +7,7 @@ import type { Sampling } from '../events'
 type Dials = Pick<Sampling, 'temperature' | 'top_p' | 'max_tokens' | 'seed'>
 
 /** What is left out is the default. */
-export type Manner = { [Dial in keyof Dials]: Dials[Dial] | undefined }
+export type Manner = { [Dial in keyof Dials]: Exclude<Dials[Dial], null> | undefined }
 
 export const STYLES = {
   precise: { temperature: 0.2, top_p: 0.9 },

@@ -7,15 +7,8 @@ import { useEffect } from 'react'
 import { create } from 'zustand'
 
 import { call } from '../http'
+import type { Learned } from '../wire/http'
 import { useChat, useConnection } from './session'
-
-export interface Learned {
-  number: number
-  /** From so many opinions it has learned since the version that this browser heard of last … */
-  opinions: number
-  /** … and so many of them were one's own. */
-  mine: number
-}
 
 const KNOWN = 'backtalk.version'
 

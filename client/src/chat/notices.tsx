@@ -4,7 +4,8 @@ import { Link } from 'wouter'
 import { Close, Spark, Warning } from '../icons'
 import { IconButton } from '../parts/icon-button'
 import style from './chat.module.css'
-import { dismissNews, type Learned, useLookingForNews, useNews } from './news'
+import type { Learned } from '../wire/http'
+import { dismissNews, useLookingForNews, useNews } from './news'
 import { useChat, useConnection } from './session'
 
 /** What went live, from how many opinions it learned, and how many of them were one's own. */

@@ -223,7 +223,7 @@ test('a connection that does not come about is given up for another', () => {
 })
 
 test('what was asked in another tab is fetched, even if a fetch from before it is still under way', async () => {
-  const common = { conversation_id: 'c1', policy_version: null, finish_reason: null, created_at: '', ended_at: '', feedback: null }
+  const common = { conversation_id: 'c1', policy_version: null, finish_reason: null, created_at: '', ended_at: '', feedback: null, learned: [] }
   const first: Message = { ...common, id: 'q1', parent_id: null, role: 'user', content: 'Hello', state: 'done' }
   const second: Message = { ...common, id: 'q2', parent_id: 'q1', role: 'user', content: 'And?', state: 'done' }
   const answers: ((items: Message[]) => void)[] = []

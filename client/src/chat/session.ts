@@ -8,13 +8,13 @@
 
 import { create } from 'zustand'
 
-import type { ChatEvent } from '../events'
+import type { Asked, ChatEvent } from '../events'
 import { call, HttpError, type Items } from '../http'
 import { newKey } from '../key'
 import { type Connection, Socket } from '../socket'
 import { useManner, wishOf } from './manner'
 import type { Message } from './message'
-import { type Asked, type ChatAction, type ChatState, nothingYet, type Pending, reduce } from './state'
+import { type ChatAction, type ChatState, nothingYet, type Pending, reduce } from './state'
 
 export const useChat = create<ChatState>(() => nothingYet)
 export const useConnection = create<{ connection: Connection }>(() => ({ connection: 'closed' }))

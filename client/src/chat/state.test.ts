@@ -28,7 +28,7 @@ const asked: ChatAction[] = [
 
 const stored = (content: string, state: Message['state']): Message => ({
   id: 'r1', conversation_id: 'c1', parent_id: 'q1', role: 'assistant', content, state,
-  policy_version: 3, created_at: '', ended_at: null, finish_reason: null, feedback: null,
+  policy_version: 3, created_at: '', ended_at: null, finish_reason: null, feedback: null, learned: [],
 })
 
 describe('a reply', () => {

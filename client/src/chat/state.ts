@@ -5,12 +5,9 @@
  * when it notices that something is missing it says so (`gaps`, `stale`), and `session.ts` asks the server for it.
  */
 
-import type { ChatEvent, Continue, Delta, Ended, Notice, Refused, Regenerate, Say, Started } from '../events'
+import type { Asked, ChatEvent, Delta, Ended, Notice, Refused, Started } from '../events'
 import type { Feedback, Message } from './message'
 import { type Choices, type Node, placeOf } from './tree'
-
-/** Everything that begins a reply. */
-export type Asked = Say | Regenerate | Continue
 
 /** A request that the server has not acknowledged yet; it is sent again, under the same key, until it is. */
 export interface Pending {
@@ -134,14 +131,14 @@ function start(state: ChatState, event: Started): ChatState {
   if (!pending) return state
   const { request } = pending
   const now = new Date().toISOString()
-  const common = { conversation_id: event.conversation_id, created_at: now, finish_reason: null, feedback: null }
+  const common = { conversation_id: event.conversation_id, created_at: now, finish_reason: null, feedback: null, learned: [] }
   let next: ChatState = { ...state, outbox: state.outbox.filter((p) => p !== pending) }
   if (request.type === 'say') {
     const atRoot = request.parent_id === null || request.parent_id === event.conversation_id
     next = add(next, {
       ...common,
       id: event.question_id,
-      parent_id: atRoot ? null : request.parent_id,
+      parent_id: atRoot ? null : (request.parent_id ?? null),
       role: 'user',
       content: request.text,
       state: 'done',

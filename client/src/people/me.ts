@@ -7,38 +7,11 @@ import { forgetDrafts } from '../chat/drafts'
 import { session } from '../chat/session'
 import { call, HttpError } from '../http'
 import { forgetOutbox } from '../rate/outbox'
+import type { Entrance, Me } from '../wire/http'
 import { currentLanguage, isLanguage, type Language, speak } from '../words'
 
-export type Role = 'user' | 'rater' | 'operator' | 'admin'
-
-export interface Reason {
-  id: string
-  label_en: string
-  label_zh: string
-  for: 'up' | 'down' | 'both'
-}
-
-export interface Aspect {
-  name: string
-  label_en: string
-  label_zh: string
-}
-
-export interface Me {
-  id: string
-  name: string | null
-  role: Role
-  guest: boolean
-  language: string
-  consent: { train: boolean | null }
-  limits?: Record<string, number>
-  aspects?: Aspect[]
-  reasons?: Reason[]
-  /** Of the replies, below which a comparison with another draft is offered. */
-  compare_share?: number
-  /** Does the bundled model answer, or one trained from it? */
-  starter?: boolean
-}
+export type { AspectOut as Aspect, Me, ReasonOut as Reason } from '../wire/http'
+export type Role = Me['role']
 
 export const queries = new QueryClient({
   defaultOptions: {
@@ -108,12 +81,6 @@ export function signIn(name: string, password: string): Promise<unknown> {
 
 export function signUp(name: string, password: string, invite: string): Promise<unknown> {
   return call('POST', '/api/people', { name, password, ...(invite && { invite }) })
-}
-
-interface Entrance {
-  signup: 'guest' | 'open' | 'invite' | 'closed'
-  /** What to call the provider that one may sign in through. */
-  provider: string | null
 }
 
 /** Who is let in here. */

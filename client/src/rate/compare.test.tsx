@@ -17,6 +17,7 @@ function reply(id: string): Message {
   return {
     id,
     conversation_id: 'c',
+    learned: [],
     parent_id: 'q',
     role: 'assistant',
     content: id,

@@ -34,7 +34,7 @@ beforeEach(() => {
       messages: {
         r1: {
           id: 'r1', conversation_id: 'c1', parent_id: 'q1', role: 'assistant', content: 'Hi', state: 'done',
-          policy_version: 1, created_at: '', ended_at: '', finish_reason: 'stop', feedback: null,
+          policy_version: 1, created_at: '', ended_at: '', finish_reason: 'stop', feedback: null, learned: [],
         },
       },
     },

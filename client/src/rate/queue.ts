@@ -4,43 +4,14 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
 
 import { call } from '../http'
+import type { Item as ReplyItem, Progress, RatePair as PairItem, Verdict as VerdictBody } from '../wire/http'
 import type { Opinion } from './opinions'
 import { post, waitingFor, whenStored } from './outbox'
 
-export interface ReplyItem {
-  kind: 'reply'
-  id: string
-  message_id: string
-  content: string
-  policy_version: number
-  turns: { role: 'user' | 'assistant'; content: string }[]
-}
-
-interface Side {
-  message_id: string
-  content: string
-  policy_version: number
-}
-
-/** Two replies to one question, to be compared. */
-export interface PairItem {
-  kind: 'pair'
-  id: string
-  left: Side
-  right: Side
-  turns: { role: 'user' | 'assistant'; content: string }[]
-}
+export type { PairItem, Progress, ReplyItem }
 
 export type Item = ReplyItem | PairItem
-export type Verdict = 'left' | 'right' | 'tie' | 'neither'
-
-export interface Progress {
-  done: number
-  since: number
-  waiting: number
-  repeated: number
-  agreed: number
-}
+export type Verdict = VerdictBody['verdict']
 
 /** An item and what was last said of it. */
 export type Judged =

@@ -144,7 +144,7 @@ function Desk({ item, start, onJudge, onBack }: DeskProps) {
   }
   /** Does what a key stands for while one stays to say why; false if it stands for nothing. */
   const said = (key: string): boolean => {
-    const aspect = me?.aspects?.[LETTERS.indexOf(key)]
+    const aspect = me?.aspects[LETTERS.indexOf(key)]
     if (aspect) {
       setPicked(aspect.name === picked ? null : aspect.name)
     } else if (picked !== null && /^[1-5]$/.test(key)) {

@@ -6,26 +6,11 @@ import { call, type Items } from '../http'
 import { Left } from '../icons'
 import { LearningLink } from '../people/learning-link'
 import { useMe } from '../people/me'
+import type { Receipt } from '../wire/http'
 import { moment } from '../words'
 import { ConsentCard } from './consent-card'
+import { Became } from './learned'
 import style from './receipts.module.css'
-
-interface Receipt {
-  kind: string
-  id: string
-  message_id: string
-  rating: 1 | -1 | null
-  at: string
-  versions: Lesson[]
-}
-
-interface Lesson {
-  number: number
-  revision: number
-  state: string
-  live_at: string | null
-  is_in_live: boolean
-}
 
 /** What became of each opinion of mine: the versions that learned from it, and since when they have been live. */
 export default function ReceiptsPage() {
@@ -76,13 +61,6 @@ export default function ReceiptsPage() {
   )
 }
 
-/** The words for whether people chat with what a version learned. */
-function became(version: Lesson) {
-  if (version.live_at === null) return version.state === 'canary' ? 'receipts.tried' : 'receipts.notLive'
-  if (version.is_in_live) return 'receipts.since'
-  return version.state === 'withdrawn' ? 'receipts.takenBack' : 'receipts.wasLive'
-}
-
 function Row({ item }: { item: Receipt }) {
   const { t } = useTranslation()
   const kind =
@@ -96,7 +74,7 @@ function Row({ item }: { item: Receipt }) {
         {item.versions.map((version) => (
           <span key={version.number} className={style.version}>
             <strong>{t('receipts.learned', { version: version.number })}</strong>{' '}
-            {t(became(version), { at: version.live_at && moment(version.live_at) })}
+            <Became lesson={version} />
           </span>
         ))}
       </td>
