@@ -50,6 +50,10 @@ def test_a_new_version_says_from_how_many_opinions_it_learned_and_how_many_were_
         guest.page.go_back()
         guest.button("Dismiss").click()
         expect(notice).to_have_count(0)
+        guest.page.reload()
+        learned = guest.page.get_by_role("article").get_by_text(f"Your opinion is in version {number}, live since")
+        expect(learned).to_be_visible()
+        assert not guest.ills()
     assert backtalk.read(lambda session: policies.live(session)) is not None
 
 

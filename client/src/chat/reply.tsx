@@ -6,6 +6,7 @@ import { Markdown } from '../markdown/markdown'
 import { CopyButton } from '../parts/copy-button'
 import { useMe } from '../people/me'
 import { compare, compareWithAnother, isInvited } from '../rate/comparison'
+import { Learned } from '../rate/learned'
 import { OpinionBar, SayMore } from '../rate/opinion-bar'
 import { OpinionStrip } from '../rate/opinion-strip'
 import { isEmpty, useOpinion } from '../rate/opinions'
@@ -95,6 +96,7 @@ export const Reply = memo(function Reply({ step, isLast }: ReplyProps) {
           )}
         </div>
       )}
+      {hasOpinion && !isRewriting && <Learned lessons={message.learned} />}
       {isStripOpen && !isRewriting && <OpinionStrip reply={message} onClose={() => setStripOpen(false)} />}
       {isLast && mayCompare && !isRewriting && !hasOpinion && other === undefined && (
         <Invitation reply={id} onAccept={startComparing} />

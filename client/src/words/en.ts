@@ -152,6 +152,7 @@ export const en = {
     up: 'Good reply',
     down: 'Bad reply',
     more: 'Say more',
+    learned: 'Your opinion is in version {{version}}',
     why: 'Why? Everything here is optional.',
     reasons: 'Reasons',
     score: '{{aspect}}: {{score}} of 5',

@@ -154,6 +154,7 @@ export const zh: Words = {
     up: '回复得好',
     down: '回复得不好',
     more: '补充意见',
+    learned: '您的意见已进入第 {{version}} 版',
     why: '为什么？以下都可以不填。',
     reasons: '理由',
     score: '{{aspect}}：{{score}} 分（满分 5 分）',
