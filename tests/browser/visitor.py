@@ -14,6 +14,11 @@ AXE = Path(__file__).parents[2] / "client" / "node_modules" / "axe-core" / "axe.
 NETWORK = ("Failed to load resource", "WebSocket connection to")
 
 COVERED = """() => {
+    const isUnder = (it) => {
+        const { left, right, top, bottom } = it.getBoundingClientRect()
+        const hit = document.elementFromPoint((left + right) / 2, (top + bottom) / 2)
+        return !(hit && (it.contains(hit) || hit.contains(it) || it.labels?.[0]?.contains(hit)))
+    }
     const layers = document.querySelectorAll('[role=dialog], [role=menu]')
     const top = layers.length ? layers[layers.length - 1] : document
     return [...top.querySelectorAll('button, a[href], input, textarea, select')].filter((it) => {
@@ -26,8 +31,13 @@ COVERED = """() => {
             const edge = box.getBoundingClientRect()
             if (x < edge.left || x > edge.right || y < edge.top || y > edge.bottom) return false
         }
-        const hit = document.elementFromPoint(x, y)
-        return !(hit && (it.contains(hit) || hit.contains(it) || it.labels?.[0]?.contains(hit)))
+        if (!isUnder(it)) return false
+        const boxes = []  // under a bar that stays while the page scrolls: one scrolls on
+        for (let box = it.parentElement; box; box = box.parentElement) boxes.push([box, box.scrollTop, box.scrollLeft])
+        it.scrollIntoView({ block: 'center', behavior: 'instant' })
+        const stillIs = isUnder(it)
+        for (const [box, down, right] of boxes) box.scrollTo({ top: down, left: right, behavior: 'instant' })
+        return stillIs
     }).map((it) => it.getAttribute('aria-label') ?? it.textContent ?? it.outerHTML)
 }"""
 
