@@ -69,6 +69,7 @@ def test_now_and_then_one_is_asked_to_compare(visit: Visit, backtalk: Backtalk, 
     guest.page.keyboard.press("1")
     expect(guest.page.get_by_role("dialog")).to_have_count(0)
     mine = select(Comparison).where(col(Comparison.person_id) == me)
+    guest.until_stored()
     assert backtalk.read(lambda session: session.exec(mine).one()).verdict == "left"
     expect(guest.page.get_by_text("Help it learn: compare this with a second answer?")).to_have_count(0)
 

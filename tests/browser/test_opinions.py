@@ -166,6 +166,7 @@ def test_two_answers_are_compared_with_one_key(
     expect(guest.page.get_by_role("group", name="May Backtalk learn from your opinions?")).to_be_visible()
     guest.until_stored()
     whole = select(Comparison).where(col(Comparison.right_id).in_([other, laid.replies[0]]))
+    guest.until_stored()
     comparison = backtalk.read(lambda session: session.exec(whole).one())
     assert comparison.verdict == verdict
     assert backtalk.message(comparison.left_id).content == left
@@ -180,6 +181,7 @@ def test_a_second_answer_is_written_to_be_compared(visit: Visit, backtalk: Backt
     expect(guest.page.get_by_role("dialog")).to_have_count(0)
     expect(guest.replies.last.get_by_role("img", name=re.compile("of 2"))).to_be_visible()
     mine = select(Comparison).where(Comparison.person_id == guest.me)
+    guest.until_stored()
     comparison = backtalk.read(lambda session: session.exec(mine).one())
     assert comparison.verdict == "right"
     assert guest.text_of(guest.replies.last) == " ".join(backtalk.message(comparison.right_id).content.split())
