@@ -152,11 +152,11 @@ function Reasons({ item }: { item: Feedback }) {
   const me = useMe().data
   const label = (one: { label_en: string; label_zh: string }) => (currentLanguage() === 'zh' ? one.label_zh : one.label_en)
   const reasons = item.reasons.map((id) => {
-    const reason = me?.reasons?.find((known) => known.id === id)
+    const reason = me?.reasons.find((known) => known.id === id)
     return reason ? label(reason) : id
   })
   const scores = Object.entries(item.labels).map(([name, score]) => {
-    const aspect = me?.aspects?.find((known) => known.name === name)
+    const aspect = me?.aspects.find((known) => known.name === name)
     return `${aspect ? label(aspect) : name} ${score}/5`
   })
   if (reasons.length + scores.length === 0) return null
