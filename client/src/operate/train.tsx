@@ -50,14 +50,13 @@ function TrainDialog({ onClose }: { onClose: () => void }) {
   const field = train.error instanceof HttpError ? fieldOf(train.error.message) : null
   const start = () => {
     if (recipe === null) return
-    train.mutate(
-      { recipe, reward_profile: learning.reward_profile },
-      {
-        onSuccess: (run) => {
-          void toast({ message: t('train.started') })
-          navigate(`/operate/runs/${run.id}`)
-        },
+    // The promise, and no callback of the mutation: the page may hear of the run first, and takes this dialog away.
+    train.mutateAsync({ recipe, reward_profile: learning.reward_profile }).then(
+      (run) => {
+        void toast({ message: t('train.started') })
+        navigate(`/operate/runs/${run.id}`)
       },
+      () => undefined, // the dialog shows what is wrong
     )
   }
   return (
