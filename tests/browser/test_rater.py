@@ -111,6 +111,7 @@ def test_two_replies_in_dispute_are_compared_with_one_key(
         with rater.page.expect_response("**/api/rate/*"):
             rater.page.keyboard.press(key)
         expect(sides).to_have_count(0)
+        rater.until_stored()
         (said,) = backtalk.read(lambda session: session.exec(mine).all())
         assert said.verdict == verdict and {said.left_id, said.right_id} == disputed
         if verdict == "tie":
