@@ -48,7 +48,9 @@ WORDS: dict[str, dict[str, Any]] = {
     "continue": {"key": "k", "reply_id": "REPLY"},
     "stop": {"reply_id": "REPLY"},
     "follow": {"reply_id": "REPLY", "after": 0},
+    "ping": {},
 }
+"""The words of the chat socket; one without fields speaks of nothing that is anybody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ def cells() -> Iterator[Cell]:
                 yield from (Cell(role, f"{method} {route.path}", declared[0], one) for one in whose)
     for word in WORDS:
         for role in (GUEST, *RANKS):
-            yield from (Cell(role, word, "user", one, is_word=True) for one in WHOSE)
+            whose = WHOSE if WORDS[word] else ("any",)
+            yield from (Cell(role, word, "user", one, is_word=True) for one in whose)
 
 
 def run(seed: int, trials: int) -> figures.Outcome:
@@ -181,6 +184,12 @@ async def _try_socket(home: Home, cell: Cell, path: str) -> str | None:
 
 async def _try_word(home: Home, cell: Cell) -> str | None:
     person, stranger = somebody(home, cell.role), home.person()
+    address = home.url.replace("http", "ws") + "/ws/chat"
+    if cell.whose == "any":
+        async with connect(address, additional_headers=_headers(home, person)) as connection:
+            await connection.send(json.dumps({"type": cell.what}))
+            heard = json.loads(await asyncio.wait_for(connection.recv(), PATIENCE))
+        return None if heard["type"] != "refused" else f"is refused: {heard}"
     own, other = home.reply(person), home.reply(stranger)
     reply = {"own": own, "other": other, "missing": uuid4()}[cell.whose]
     with home.database.read() as session:
@@ -202,7 +211,6 @@ async def _try_word(home: Home, cell: Cell) -> str | None:
         heard = await asyncio.wait_for(connection.recv(), PATIENCE)
         return str(heard)
 
-    address = home.url.replace("http", "ws") + "/ws/chat"
     async with connect(address, additional_headers=_headers(home, person)) as connection:
         answer = await ask(connection, ids)
     if cell.whose == "own":

@@ -23,7 +23,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 def test_the_matrix_knows_every_route_and_word() -> None:
     assert len(CELLS) > 500
-    assert {cell.what.split()[0] for cell in WORDS} == {"say", "regenerate", "continue", "stop", "follow"}
+    assert {cell.what.split()[0] for cell in WORDS} == {"say", "regenerate", "continue", "stop", "follow", "ping"}
     assert {cell.rule for cell in CELLS} == {"anyone", "user", "rater", "operator", "admin"}
 
 
