@@ -22,6 +22,7 @@ from sqlmodel import Session, col, select
 from backtalk import canary, runs
 from backtalk.tables import Json, Metric, Policy, Run, RunLine
 from server.access import Caller, find, requires
+from server.events import Pong
 from server.operate.policies import PolicyOut
 from server.operate.release import CanaryOut, shown
 from server.operate.runs import LineOut, RunOut
@@ -210,7 +211,7 @@ router = APIRouter(lifespan=_feed)
 
 @router.websocket("/ws/operate")
 async def operate(websocket: WebSocket, caller: Annotated[Caller, requires("operator")]) -> None:
-    """Send how things stand, then what changes; what the other side says is not listened to."""
+    """Send how things stand, then what changes; to whatever the other side says the answer is `pong`."""
     service = get_service(websocket)
     feed: Feed = websocket.state.operate_feed
     service.limits.sockets.take(caller.person_id)
@@ -221,7 +222,7 @@ async def operate(websocket: WebSocket, caller: Annotated[Caller, requires("oper
         try:
             await feed.join(socket, service)
             while (await websocket.receive())["type"] != "websocket.disconnect":
-                pass
+                socket.say(Pong())
         finally:
             feed.leave(socket)
             writing.cancel()

@@ -46,6 +46,13 @@ def say(home: Home, run: Run, number: int, text: str) -> None:
 
 
 @pytest.mark.timeout(60)
+async def test_whoever_doubts_that_the_server_is_there_is_answered(own: Home) -> None:
+    async with feed(own, own.person("operator")) as socket:
+        await socket.send('{"type": "ping"}')
+        while (await hear(socket))["type"] != "pong":
+            pass
+
+
 async def test_an_operator_sees_how_things_stand_and_then_each_change_once(start: Callable[..., Home]) -> None:
     home = start()
     operator = home.person("operator")
