@@ -110,6 +110,8 @@ class Sockets:
 
     def __init__(self, metrics: Metrics) -> None:
         self._open: set[Socket] = set()
+        self._of: dict[UUID, set[Socket]] = {}
+        """The same, by person."""
         self._metrics = metrics
 
     def __iter__(self) -> Iterator[Socket]:
@@ -118,12 +120,17 @@ class Sockets:
     @contextmanager
     def opened(self, socket: Socket) -> Iterator[None]:
         """Count the socket in while the block runs."""
+        own = self._of.setdefault(socket.caller.person_id, set())
+        own.add(socket)
         self._open.add(socket)
         self._metrics.sockets.set(len(self._open))
         try:
             yield
         finally:
             self._open.discard(socket)
+            own.discard(socket)
+            if not own:
+                del self._of[socket.caller.person_id]
             self._metrics.sockets.set(len(self._open))
 
     def tell_all(self, word: BaseModel) -> None:
@@ -134,14 +141,13 @@ class Sockets:
 
     def tell(self, person_id: UUID, word: BaseModel) -> None:
         """Say something to one person, on every socket they have open here."""
-        for socket in list(self._open):
-            if socket.caller.person_id == person_id:
-                socket.say(word)
+        for socket in self._of.get(person_id, ()):
+            socket.say(word)
 
     def tell_of_change(self, person_id: UUID, conversation_id: UUID, asking: Socket | None = None) -> None:
         """Say to a person's open pages, but for the asking one, that something was asked in a conversation."""
-        for socket in list(self._open):
-            if socket.hears_changes and socket.caller.person_id == person_id and socket is not asking:
+        for socket in self._of.get(person_id, ()):
+            if socket.hears_changes and socket is not asking:
                 socket.say(Changed(conversation_id=conversation_id))
 
     async def watch(self, service: Service) -> None:
