@@ -20,7 +20,7 @@ def fetch(repo: str) -> Path:
         return Path(snapshot_download(repo, allow_patterns=FILES))
     except Exception as error:
         raise WeightsError(
-            f"model {repo!r} is neither a directory nor a Hugging Face id that can be fetched ({error})"
+            f"model {repo!r} is not `starter`, a directory, or a Hugging Face id that can be fetched ({error})"
         ) from error
 
 

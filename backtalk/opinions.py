@@ -197,7 +197,7 @@ def compare(session: Session, person_id: UUID, given: ComparisonIn, *, may_chang
     """Keep which of two replies a person prefers; the same key with the same content changes nothing.
 
     Args:
-        may_change: another verdict takes the place of the one that was given, and counts as new.
+        may_change: another verdict takes the place of the one that was given.
 
     Raises:
         NoSuchReply: one of the two is not there or not the person's own.
@@ -220,7 +220,7 @@ def compare(session: Session, person_id: UUID, given: ComparisonIn, *, may_chang
             known = _comparison(session, person_id, given.key)
             assert known is not None
     if may_change and known.verdict != given.verdict:
-        known.verdict, known.created_at = given.verdict, now()
+        known.verdict = given.verdict
         session.add(known)
     if any(getattr(known, name) != value for name, value in given.model_dump().items()):
         raise OpinionConflict(f"the key {given.key!r} was used for another comparison; use a new key for a new one")

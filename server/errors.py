@@ -149,6 +149,8 @@ def refusal(error: Exception) -> Refusal | None:
             return Storage(str(error), retry_after=1)
         case OperationalError() | InterfaceError():
             return Storage("the database cannot be asked at the moment; try again", retry_after=1)
+        case HTTPException(status_code=400):  # a body that is no JSON, or no UTF-8
+            return BadRequest(str(error.detail))
         case NoSuchReply():
             return NotFound(str(error))
         case EntranceError() | OpinionConflict() | PersonConflict() | PolicyError() | RunError():

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
@@ -45,8 +45,6 @@ class OpenAIRoute(APIRoute):
                 return await handle(request)
             except RequestValidationError as error:
                 return _refuse(BadRequest(first_fault(list(error.errors()))))
-            except HTTPException as error:  # the body is no JSON, or no UTF-8
-                return _refuse(BadRequest(str(error.detail)))
             except Exception as error:
                 refused = refusal(error)
                 if refused is None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
@@ -60,8 +60,6 @@ class TgiRoute(APIRoute):
                 return await handle(request)
             except RequestValidationError as error:
                 return _refuse(BadRequest(first_fault(list(error.errors()))))
-            except HTTPException as error:  # the body is no JSON, or no UTF-8
-                return _refuse(BadRequest(str(error.detail)))
             except Exception as error:
                 refused = refusal(error)
                 if refused is None:

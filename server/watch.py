@@ -73,10 +73,11 @@ class Watch:
 
     async def look(self) -> None:
         """Weigh once what is known, keep it, and do what follows."""
-        found = await asyncio.to_thread(self._weigh)
-        if found is None and await asyncio.to_thread(self._waits):
+        found = await asyncio.to_thread(self._read)
+        if found == "next":
             await self._writer.write(_let_out)
             self._on_decision()
+            return
         if found is None or (found.decision == "continue" and found.content == self._noted):
             return
         await self._writer.write(lambda session: settle(session, found))
@@ -85,14 +86,13 @@ class Watch:
             log.warning("canary of policy %d: %s (%s)", found.canary.number, found.decision, found.reason)
             self._on_decision()
 
-    def _weigh(self) -> Finding | None:
+    def _read(self) -> Finding | Literal["next"] | None:
+        """What the canary shows; where there is none, whether a version has waited for its end."""
         with self._database.read() as session:
             running = policies.running_canary(session)
-            return weigh(session, running) if running is not None else None
-
-    def _waits(self) -> bool:
-        with self._database.read() as session:
-            return release.next_out(session) is not None
+            if running is not None:
+                return weigh(session, running)
+            return "next" if release.next_out(session) is not None else None
 
 
 def _let_out(session: Session) -> None:

@@ -57,7 +57,8 @@ def follow(
         last, counts = 0, ""
         while True:
             run, numbers = read(database, run_id)
-            if counts != (counts := _counted(run)):
+            if (found := _counted(run)) != counts:
+                counts = found
                 bar.console.print(counts, markup=False)
             for line in lines(database, run_id, last):
                 last = line.number
@@ -76,7 +77,8 @@ def _follow_in_lines(database: "Database", run_id: UUID, check: Callable[[], Non
     out = sys.stderr if quietly else sys.stdout
     while True:
         run, numbers = read(database, run_id)
-        if counts != (counts := _counted(run)):
+        if (found := _counted(run)) != counts:
+            counts = found
             print(counts, flush=True, file=out)
         for line in lines(database, run_id, last):
             last = line.number

@@ -11,7 +11,6 @@ from backtalk.cli.output import AsJson, CommandError, pick, say, show, show_json
 
 app = typer.Typer(help="People, their roles and API keys, and who is let in.", no_args_is_help=True)
 
-
 Name = Annotated[str, typer.Argument(help="Name or id of the person.")]
 
 

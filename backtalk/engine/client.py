@@ -420,9 +420,10 @@ class LocalEngine(Engine):
             self._fed.pop(id, None)
 
     def _note_pace(self, id: int) -> None:
-        if id not in self._fed:
+        fed = self._fed.get(id)
+        if fed is None:
             return
-        since, had_one = self._fed[id]
+        since, had_one = fed
         observe = self._on_next if had_one else self._on_first
         if observe is not None:
             observe(self._heard_at - since)

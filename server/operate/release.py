@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from backtalk import canary, release
 from backtalk.announcements import secret
+from backtalk.release import ReleaseError
 from backtalk.settings import Settings
 from backtalk.tables import Canary, Json, ReleaseRules
 from server.errors import Conflict
@@ -137,9 +138,10 @@ async def test(service: Held, caller: Operator) -> AnnouncementOut:
     """Send the webhook something harmless; how it went is told by the announcements."""
 
     def send(session: Session) -> AnnouncementOut:
-        if release.rules(session).webhook_url is None:
-            raise Conflict("no webhook is set; give its address first")
-        return AnnouncementOut.model_validate(release.test(session, caller.person_id))
+        try:
+            return AnnouncementOut.model_validate(release.test(session, caller.person_id))
+        except ReleaseError as error:
+            raise Conflict(str(error)) from error
 
     return await service.writer.write(send)
 

@@ -41,7 +41,7 @@ def test_a_version_goes_to_the_hub_and_comes_back_as_a_candidate(backtalk: Comma
         hub.repos["ada/backtalk"]["model.safetensors"] = b"something else"
         assert run("policy", "import", "ada/backtalk").code == 1, "it is not what its manifest says"
         missing = run("policy", "import", "ada/nothing")
-        assert missing.code == 1 and "'ada/nothing' is neither a directory nor" in missing.err
+        assert missing.code == 1 and "'ada/nothing' is not `starter`, a directory, or" in missing.err
     told = backtalk("audit", "--action", "policy.push", "--json").json
     assert [(one["target"], one["detail"]["repo"]) for one in told] == [("0", "ada/backtalk")]
 
@@ -50,4 +50,4 @@ def test_what_is_neither_a_directory_nor_a_name_is_refused(
     backtalk: Command, laid: Laid, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = backtalk("policy", "import", "/nowhere/at all")
-    assert refused.code == 1 and "neither a directory nor" in refused.err
+    assert refused.code == 1 and "is not `starter`, a directory, or" in refused.err
