@@ -329,8 +329,10 @@ class Improver:
         recipe = self.recipe
         sums: dict[str, float] = defaultdict(float)
         parameters = [*self.policy.parameters(), *self._critic.parameters()]
-        for _ in range(recipe.epochs):
-            apart: list[Tensor] = []  # of each reply [B]: nats by which the policy has gone from what drew it
+        apart: list[
+            Tensor
+        ] = []  # of each reply [B], in the last epoch: nats that the policy has gone from what drew it
+        for epoch in range(1, recipe.epochs + 1):
             for step in self._rng.sample(steps, len(steps)):
                 self.journal.pulse()
                 self._optimizer.zero_grad(set_to_none=True)
@@ -338,7 +340,7 @@ class Improver:
                 for one, weight in zip(step, parallel.shares([_tokens(one) for one in step]), strict=True):
                     mask = one.batch.mask
                     new, values = self._forward(one.batch, temperature)
-                    if one.counts:
+                    if one.counts and epoch == recipe.epochs:
                         lines = [torch.tensor(rollouts[row].logprobs, device=mask.device) for row in one.rows]
                         apart.append(ppo.divergence(new.detach(), pad(lines, mask), mask))
                     loss, named = self._loss(one, new, values)
