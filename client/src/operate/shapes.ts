@@ -1,5 +1,25 @@
 /** What `/api/operate` and `/ws/operate` speak of, as the server writes it. */
 
+import type { GiverOut as RunGiver, LineOut as LogLine } from '../wire/http'
+
+export type {
+  AnnouncementOut as Announcement,
+  AuditOut as Audit,
+  DelaysOut as Delays,
+  DeployedOut as Deployed,
+  Giver,
+  GiverOut as RunGiver,
+  LabellingOut as Labelling,
+  LineOut as LogLine,
+  Listed,
+  Previewed,
+  ProfileOut as Profile,
+  Profiles,
+  RaterOut as Rater,
+  RevisionOut as Revision,
+  SampleOut as Sample,
+} from '../wire/http'
+
 export type RunState = 'queued' | 'running' | 'promoted' | 'rejected' | 'failed' | 'cancelled'
 export type PolicyState = 'candidate' | 'canary' | 'live' | 'retired' | 'rejected' | 'withdrawn'
 export type Json = Record<string, unknown>
@@ -31,34 +51,6 @@ export interface Metric {
   step: number
   stage: string
   values: Record<string, number>
-}
-
-/** A line of a run's log. */
-export interface LogLine {
-  number: number
-  level: 'info' | 'warning' | 'error'
-  text: string
-  at: string
-}
-
-/** Somebody whose opinions a run used. */
-export interface RunGiver {
-  person_id: string
-  name: string | null
-  given: number
-  used: number
-  share: number
-  /** In spreads of the reward; null: they only judged. */
-  influence: number | null
-  leaning: number | null
-}
-
-export interface Sample {
-  prompt: string
-  before: string
-  after: string
-  reward_before: number
-  reward_after: number
 }
 
 export interface Policy {
@@ -128,17 +120,6 @@ export interface Canary {
 
 export interface CanaryCurve extends Canary {
   looks: { seq: number; at: string; content: CanaryContent }[]
-}
-
-export interface Announcement {
-  id: string
-  kind: string
-  content: Json
-  at: string
-  attempts: number
-  next_at: string | null
-  delivered_at: string | null
-  error: string | null
 }
 
 /** All that is known of one version. */
@@ -255,68 +236,7 @@ export interface ProfileContent {
   forbidden: string[]
 }
 
-export interface Profile extends ProfileContent {
-  name: string
-  active: boolean
-  revision: number
-  updated_at: string
-}
-
-/** What a profile once was. */
-export interface Revision extends ProfileContent {
-  revision: number
-  at: string
-}
-
-export interface Profiles {
-  items: Profile[]
-  rewards: string[]
-  styles: Record<string, string>
-  limits: string[]
-  measures: string[]
-}
-
-/** What a profile would prefer, and how its rewards get on with people and with each other. */
-export interface Previewed {
-  replies: number
-  missing: string[]
-  validation: Record<string, { measure: string; value: number | null; folds: number[]; opinions: number; people: number }>
-  correlation: Record<string, Record<string, number | null>>
-  clashes: { left: string; right: string; correlation: number }[]
-  /** Share of the replies looked at that hold a forbidden word. */
-  forbidden: number
-  version: number
-  draws: number
-  items: { prompt: string; today: string; best: string; reward_today: number; reward_best: number }[]
-  shift: Record<string, number>
-}
-
-/** How long what a version was the first to learn from had been on its way, in seconds. */
-export interface Deployed {
-  version: number
-  live_at: string
-  opinions: number
-  p50: number | null
-  p95: number | null
-  parts: Record<(typeof wayParts)[number], number | null>
-}
-
 export const wayParts = ['waiting', 'reward_model', 'policy', 'gate', 'canary'] as const
-
-export interface Delays {
-  items: Deployed[]
-  opinions: number
-  p50: number | null
-  p95: number | null
-}
-
-/** Somebody who gives feedback, and the versions that learned from it. */
-export interface Giver {
-  person_id: string
-  name: string | null
-  excluded: boolean
-  versions: { number: number; opinions: number; share: number }[]
-}
 
 export type FeedbackKind = 'opinion' | 'comparison'
 
@@ -350,58 +270,8 @@ export interface Feedback {
 
 export type GoldAnswer = 'up' | 'down' | 'left' | 'right'
 
-/** How one rater has answered. */
-export interface Rater {
-  person_id: string
-  name: string | null
-  answered: number
-  gold: number
-  gold_right: number
-  gold_low: number
-  gold_high: number
-  shared: number
-  shared_same: number
-  kappa: number | null
-  repeated: number
-  repeated_same: number
-}
-
-/** How the labelling queue does. */
-export interface Labelling {
-  rules: { gold_share: number; double_share: number; pair_share: number }
-  gold: number
-  answered: number
-  items: number
-  doubled: number
-  kappa: number | null
-  alpha: number | null
-  raters: Rater[]
-}
-
 export const roles = ['user', 'rater', 'operator', 'admin'] as const
 export type Role = (typeof roles)[number]
-
-export interface Listed {
-  id: string
-  name: string | null
-  role: Role
-  guest: boolean
-  language: string
-  consent_train: boolean | null
-  created_at: string
-  questions: number
-  opinions: number
-}
-
-export interface Audit {
-  seq: number
-  at: string
-  actor: string
-  action: string
-  target: string
-  detail: Json
-  digest: string
-}
 
 /** One page of a list; `next` asks for the one after it. */
 export interface Page<T, Next> {

@@ -8,6 +8,7 @@ import { useLocation } from 'wouter'
 import { call, type Items } from '../http'
 import { Mark } from '../icons'
 import { CopyButton } from '../parts/copy-button'
+import type { Model } from '../wire/http'
 import { useSaveSchedule, useSchedules } from './calls'
 import claimStyle from './claim.module.css'
 import { keys } from './keys'
@@ -133,15 +134,6 @@ function Choice({ group, name, title, text, isChosen, isDisabled = false, onChoo
       </span>
     </label>
   )
-}
-
-interface Model {
-  number: number
-  source: string
-  architecture: string
-  parameters: number
-  context: number | null
-  device: string | null
 }
 
 function ModelStep(props: StepProps) {
