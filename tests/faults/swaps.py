@@ -7,17 +7,16 @@ of it which version it comes from. Every fourth change is a rollback.
 import asyncio
 import contextlib
 import random
-import tempfile
 import time
 from itertools import pairwise
-from pathlib import Path
 
 from backtalk import policies
 from tests.faults import figures
-from tests.server.scripted import count_tokens, write_model
+from tests.faults.crowd import SCRIPT, stack_of
+from tests.server.scripted import count_tokens
 from tests.server.stack import PATIENCE, Someone, Stack
 
-SCRIPTS = ("abc字🙂", "xyz好!")
+SCRIPTS = (SCRIPT, "xyz好!")
 STREAMS = 200
 TOKENS = 40
 """Of what a version says, so often in each reply."""
@@ -67,18 +66,8 @@ class Crowd:
 
 def run(seed: int, trials: int, streams: int = STREAMS) -> figures.Outcome:
     """Change the version `trials` times."""
-    with tempfile.TemporaryDirectory() as directory:
-        model = Path(directory) / "model"
-        write_model(model, SCRIPTS[0])
-        stack = Stack(model)
-        stack.log = stack.data_dir / "processes.log"
-        try:
-            stack.start_engine(streams)
-            stack.start_server()
-            stack.until_ready()
-            return asyncio.run(_swap(stack, random.Random(seed), trials, streams))
-        finally:
-            stack.close()
+    with stack_of(streams) as stack:
+        return asyncio.run(_swap(stack, random.Random(seed), trials, streams))
 
 
 async def _swap(stack: Stack, chance: random.Random, trials: int, streams: int) -> figures.Outcome:
