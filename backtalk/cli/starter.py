@@ -18,6 +18,7 @@ def build(
     out: Annotated[
         Path | None, typer.Option(help="Directory for the files; where the package keeps its own when left out.")
     ] = None,
+    device: Annotated[str, typer.Option(help="Where it is trained: cpu, cuda, cuda:1 …")] = "cpu",
 ) -> None:
     """Make the bundled model again from nothing: dialogues, tokenizer, pretraining, report.
 
@@ -26,4 +27,4 @@ def build(
     from backtalk import starter
     from backtalk.starter.build import build as make
 
-    make(out or starter.FILES)
+    make(out or starter.FILES, device=device)

@@ -61,7 +61,8 @@ def card(report: dict[str, Any]) -> str:
         lines.append(f"| {words} | {report[key]:.3f} |")
     missed = [f"{words}: {report[key]:.3f}, wanted {want:.2f}" for key, words, want in WANTED if report[key] < want]
     if missed:
-        lines += ["", "**Below what was wanted.** " + "; ".join(missed) + ".", *WEAKNESSES]
+        lines += ["", "**Below what was wanted.** " + "; ".join(missed) + "."]
+    lines += ["", *WEAKNESSES]
     lines += ["", "| domain | right, trained phrasings | right, held-out phrasings | ends |", "|---|---|---|---|"]
     for name, kinds in report["domains"].items():
         seen, held = kinds["seen_phrasings"], kinds["held_out_phrasings"]
@@ -77,13 +78,13 @@ def card(report: dict[str, Any]) -> str:
         "",
         "## Made again",
         "",
-        f"    {COMMAND}",
+        f"    {COMMAND}{'' if recipe['device'] == 'cpu' else ' --device ' + recipe['device']}",
         "",
         f"{recipe['steps']} steps of {recipe['parts']} x {recipe['batch_tokens']} tokens, seed {recipe['seed']},",
-        f"{recipe['threads']} threads; the same bytes twice on one machine. Another processor rounds otherwise and",
-        "gives another model of like quality. Held-out questions come from the same generator in words it kept back;",
-        "people ask in ways no generator thinks of, so expect less than the table from real use. Sums are taught in",
-        "figures only: numbers up to ten added, subtracted and multiplied, up to five divided. Between those and the",
+        f"{recipe['threads']} threads; the same bytes twice on one machine. Another processor or GPU rounds otherwise",
+        "and gives another model of like quality. Held-out questions come from the same generator in words it kept",
+        "back; people ask in ways no generator thinks of, so expect less than the table from real use. Sums are taught",
+        "in figures only: numbers up to ten added, subtracted and multiplied, up to five divided. Between those and the",
         "large numbers that it declines, it may answer wrongly instead of saying that it does not know.",
         "",
     ]

@@ -35,9 +35,10 @@ WEIGHTS = {
     "feedback": 4,
     "names": 9,
     "refusal": 7,
-    "near miss": 13,
-    "free topic": 8,
+    "near miss": 22,
+    "free topic": 9,
 }
+BARE = ("terse", "plain")  # styles that say the content and nothing beside it
 _CAN_BE_WRONG = {
     "capitals": "capital",
     "units": "number",
@@ -83,14 +84,16 @@ def domains_of(language: str) -> dict[str, list[Domain]]:
     return found
 
 
-def dialogues(seed: int, *, held_out: bool = False) -> Iterator[list[Turn]]:
-    """Dialogues without end; `held_out` asks in phrasings, and misses with things, that training never shows."""
+def dialogues(seed: int, *, held_out: bool = False, bare: float = 0.0) -> Iterator[list[Turn]]:
+    """Dialogues without end; `held_out` asks in phrasings, and misses with things, that training never shows; `bare` is
+    the share of replies that say what there is to say and no more.
+    """
     rng = Random(seed)
     while True:
-        yield dialogue(rng, held_out=held_out)
+        yield dialogue(rng, held_out=held_out, bare=bare)
 
 
-def dialogue(rng: Random, *, held_out: bool = False) -> list[Turn]:
+def dialogue(rng: Random, *, held_out: bool = False, bare: float = 0.0) -> list[Turn]:
     """One to four turns in one language: topics change, follow-ups lean on the turn before, a name is remembered."""
     language = "zh" if rng.random() < CHINESE_SHARE else "en"
     turns: list[Turn] = []
@@ -103,7 +106,7 @@ def dialogue(rng: Random, *, held_out: bool = False) -> list[Turn]:
             asked = ask(pick(rng, "names" if name and rng.random() < 0.3 else None), language, rng, held_out, name)
             if asked.name == "names" and asked.domain:
                 name = asked.accepted[0]
-        turns.append(answer(asked, rng))
+        turns.append(answer(asked, rng, bare))
         last = asked
     return turns
 
@@ -152,12 +155,12 @@ def ask_again(domain: Domain, before: Row | None, rng: Random, *, held_out: bool
     return _asked(domain, row, rng, held_out, domain.follows)
 
 
-def answer(asked: Asked, rng: Random) -> Turn:
+def answer(asked: Asked, rng: Random, bare: float = 0.0) -> Turn:
     """The reply in a style drawn at random, now and then with a harmless mistake."""
     content = asked.content
     if asked.domain and asked.row and asked.name in _CAN_BE_WRONG and rng.random() < MISTAKES:
         content = asked.domain.content(_mistaken(asked.domain, asked.row, rng))
-    style = rng.choice(STYLES)
+    style = rng.choice(BARE if rng.random() < bare else STYLES)
     return Turn(
         asked.name, asked.language, asked.question, dress(content, style, asked.language, rng), style, asked.accepted
     )

@@ -50,14 +50,15 @@ class Recipe:
     inner: int = 512
     layers: int = 4
     heads: int = 6
-    question_weight: float = 0.05  # the loss on what people say, beside 1 on what the policy says
     manner_weight: float = 0.3  # the loss on how a reply opens and closes, which is drawn at random and soon learned
-    choice_weight: float = 3.0  # the loss on the first token of the content, where it is decided what will be said
-    answer_weight: float = 6.0  # the loss on the words that make a reply right: few among the many that make its style
+    choice_weight: float = 4.0  # the loss on the first token of the content, where it is decided what will be said
+    answer_weight: float = 4.0  # the loss on the words that make a reply right: few among the many that make its style
     parts: int = 2  # batches of different lengths that make up one step, lest a step see only short or long ones
-    matrix_rate: float = 0.02
-    rate: float = 3e-3
+    matrix_rate: float = 0.009  # at 0.03 a tenth of the right answers is lost, at 0.012 a hundredth
+    rate: float = 2e-3
     warmup: int = 40
+    bare: float = 0.6  # share of bare replies before `bare_until`: facts are learned from fewer tokens, manners later
+    bare_until: float = 0.5  # the share of the steps after which the styles are mixed evenly
     cooldown: float = 0.5  # the last share of the steps, in which the rate falls to `last_rate` of itself
     last_rate: float = 0.02
     threads: int = 2
@@ -90,12 +91,14 @@ def new_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast, seed: int) -> 
 def pretrain(
     model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, seed: int, progress: Progress
 ) -> list[float]:
-    """Train `model` in place; returns the loss of every step."""
+    """Train `model` in place, on the device it is on; returns the loss of every step."""
     torch.set_num_threads(recipe.threads)
-    use_bf16 = torch.cpu._is_avx512_bf16_supported()  # twice as fast where the processor has it
+    device = model.device
+    # On a processor without units for bf16 it is many times slower than float32.
+    use_bf16 = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
-    muon = Muon(matrices)
+    muon = Muon(matrices, torch.bfloat16 if use_bf16 else torch.float32)
     adam = torch.optim.AdamW(others, lr=recipe.rate, betas=(0.9, 0.98), weight_decay=0.0, foreach=True)
     losses: list[float] = []
     model.train()
@@ -106,8 +109,8 @@ def pretrain(
         whole = sum(float(weights.sum()) for _, weights in parts)
         total = 0.0
         for ids, weights in parts:
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=use_bf16):
-                loss = _loss(model, ids, weights) * (float(weights.sum()) / whole)
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=use_bf16):
+                loss = _loss(model, ids.to(device), weights.to(device)) * (float(weights.sum()) / whole)
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             total += loss.item()
         torch.nn.utils.clip_grad_norm_(others, 1.0)
@@ -125,8 +128,11 @@ def pretrain(
 def batches(tokenizer: PreTrainedTokenizerFast, recipe: Recipe, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches without end: ids and loss weights, each [B, T+1], 0 on padding; conversations of like length together."""
     rng = Random(seed + 1)
-    stream = dialogues(seed + 2)
+    bare = dialogues(seed + 2, bare=recipe.bare)
+    mixed = dialogues(seed + 3)
+    made = 0
     while True:
+        stream = bare if made < recipe.steps * recipe.parts * recipe.bare_until else mixed
         rows = encode([next(stream) for _ in range(recipe.pool)], tokenizer, rng, recipe)
         rows.sort(key=lambda row: len(row[0]))
         chunks: list[list[Encoded]] = [[]]
@@ -144,6 +150,7 @@ def batches(tokenizer: PreTrainedTokenizerFast, recipe: Recipe, seed: int) -> It
                 ids[at, : len(tokens)] = torch.tensor(tokens)[:longest]
                 weights[at, : len(tokens)] = torch.tensor(shares)[:longest]
             yield ids, weights
+        made += len(chunks)
 
 
 def _rounded(length: int) -> int:
@@ -172,7 +179,7 @@ def encode(
         for turn in turns:
             question, reply = next(pieces), next(pieces)
             ids += [user, *question.ids, end, assistant, *reply.ids, end]
-            weights += [0.0, *[recipe.question_weight] * len(question.ids), 0.0, 0.0]
+            weights += [0.0] * (len(question.ids) + 3)
             weights += [*_shares(turn, reply.offsets, recipe), 1.0]
         rows.append((ids, weights))
     return rows
@@ -226,12 +233,14 @@ def _schedule(step: int, recipe: Recipe) -> float:
 class Muon:
     """Nesterov momentum made orthogonal by five Newton-Schulz steps, for matrices only (Jordan et al. 2024)."""
 
-    def __init__(self, matrices: list[torch.nn.Parameter], momentum: float = 0.95) -> None:
+    def __init__(self, matrices: list[torch.nn.Parameter], dtype: torch.dtype, momentum: float = 0.95) -> None:
+        self._dtype = dtype
         self._groups: dict[tuple[int, ...], list[torch.nn.Parameter]] = {}
         for matrix in matrices:
             self._groups.setdefault(tuple(matrix.shape), []).append(matrix)
         self._momentum = momentum
-        self._moving = {shape: torch.zeros(len(group), *shape) for shape, group in self._groups.items()}
+        device = matrices[0].device
+        self._moving = {shape: torch.zeros(len(group), *shape, device=device) for shape, group in self._groups.items()}
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
@@ -239,18 +248,18 @@ class Muon:
         for shape, group in self._groups.items():
             gradients = torch.stack([p.grad for p in group if p.grad is not None])  # [n, rows, columns]
             moving = self._moving[shape].lerp_(gradients, 1 - self._momentum)
-            update = orthogonal(gradients.lerp(moving, self._momentum))
+            update = orthogonal(gradients.lerp(moving, self._momentum), self._dtype)
             for matrix, change in zip(group, update, strict=True):
                 matrix.add_(change, alpha=-rate * math.sqrt(max(1.0, shape[0] / shape[1])))
 
 
-def orthogonal(matrices: Tensor) -> Tensor:
+def orthogonal(matrices: Tensor, dtype: torch.dtype) -> Tensor:
     """Matrices [n, rows, columns] with their singular values pushed to about one, by a quintic Newton-Schulz iteration
-    in bf16.
+    in `dtype`.
     """
     a, b, c = 3.4445, -4.7750, 2.0315  # the coefficients of the Muon note: steep at zero, flat around one
     is_tall = matrices.shape[-2] > matrices.shape[-1]
-    x = (matrices.mT if is_tall else matrices).bfloat16()
+    x = (matrices.mT if is_tall else matrices).to(dtype)
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(5):
         gram = x @ x.mT

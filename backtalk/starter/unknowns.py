@@ -14,12 +14,20 @@ Narnia|Atlantis|Mordor|Wakanda|Gondor|Texas|Bavaria|Mars|Scotland|the moon|Boliv
 Zambia|Uganda|Tanzania|Somalia|Angola|Namibia|Botswana|Senegal|Mali|Chad|Sudan|Libya|Tunisia|Algeria|Syria|Jordan|Lebanon|Israel|Yemen|Oman|Qatar|
 Kuwait|Bangladesh|Sri Lanka|Myanmar|Singapore|the Philippines|Fiji|Samoa|Panama|Honduras|Guatemala|Jamaica|Haiti|Uruguay|Paraguay|
 California|Florida|Hogwarts|Africa|Europe|Asia|Wales|Hawaii|Greenland|Albania|Slovakia|Slovenia|Moldova|Georgia|Armenia|Kazakhstan|Tibet|
-Sicily|Alaska|Jupiter|Oz|Gotham|Lilliput|Zamunda|Elbonia|Tonga|Togo|Benin|Niger|Rwanda|Malawi|Madagascar|Bhutan|Brunei|Cambodia|North Korea|Taiwan
+Sicily|Alaska|Jupiter|Oz|Gotham|Lilliput|Zamunda|Elbonia|Tonga|Togo|Benin|Niger|Rwanda|Malawi|Madagascar|Bhutan|Brunei|Cambodia|North Korea|Taiwan|
+Afghanistan|Azerbaijan|Bahrain|Barbados|Belarus|Belize|Bosnia|Burkina Faso|Burundi|Cameroon|the Congo|Costa Rica|El Salvador|Eritrea|Gabon|the Gambia|
+Grenada|Guinea|Guyana|Ivory Coast|Kosovo|Kyrgyzstan|Lesotho|Liberia|Liechtenstein|Lithuania|Luxembourg|the Maldives|Mauritania|Mauritius|Monaco|
+Montenegro|Mozambique|Nicaragua|Papua New Guinea|San Marino|Sierra Leone|Suriname|Tajikistan|Trinidad|Turkmenistan|Uzbekistan|Vanuatu|the Vatican|
+Zimbabwe|Antarctica|Siberia|Quebec|Andalusia|Normandy|Tuscany|Catalonia|Ohio|Utah|Oregon|Nevada|Kansas|Venus|Saturn|Pluto|Westeros|Rivendell|
+Eldorado|Camelot|Utopia|Neverland|Wonderland|Sparta|Babylon|Persia|Prussia|Yugoslavia|Manchester|Munich|Barcelona|Shanghai|Osaka|Mumbai|Boston|Chicago
 """
 PLACES_ZH = """
 纳尼亚|亚特兰蒂斯|火星|月球|玻利维亚|老挝|马耳他|塞尔维亚|爱沙尼亚|赞比亚|乌干达|坦桑尼亚|索马里|安哥拉|苏丹|利比亚|突尼斯|
 叙利亚|约旦|黎巴嫩|也门|阿曼|卡塔尔|科威特|孟加拉国|斯里兰卡|缅甸|新加坡|菲律宾|斐济|巴拿马|牙买加|海地|乌拉圭|巴拉圭|德克萨斯|苏格兰|
-格鲁吉亚|哈萨克斯坦|柬埔寨|朝鲜|瓦坎达|霍格沃茨|魔多|龙之国|木星|非洲|欧洲|以色列|阿富汗|马达加斯加|津巴布韦|捷克|拉脱维亚
+格鲁吉亚|哈萨克斯坦|柬埔寨|朝鲜|瓦坎达|霍格沃茨|魔多|龙之国|木星|非洲|欧洲|以色列|阿富汗|马达加斯加|津巴布韦|捷克|拉脱维亚|
+阿尔巴尼亚|亚美尼亚|阿塞拜疆|巴林|白俄罗斯|不丹|文莱|喀麦隆|刚果|哥斯达黎加|多米尼加|萨尔瓦多|加蓬|冈比亚|危地马拉|几内亚|洪都拉斯|科索沃|
+吉尔吉斯斯坦|利比里亚|立陶宛|卢森堡|马拉维|马尔代夫|马里|摩纳哥|黑山|莫桑比克|纳米比亚|尼加拉瓜|尼日尔|卢旺达|塞内加尔|斯洛伐克|斯洛文尼亚|
+塔吉克斯坦|多哥|汤加|土库曼斯坦|乌兹别克斯坦|梵蒂冈|四川|广东|台湾|西藏|加利福尼亚|佛罗里达|夏威夷|西伯利亚|南极|金星|土星|桃花源|花果山|上海|大阪|纽约
 """
 THINGS = """
 table|music|quantum physics|a unicorn|my car|bitcoin|the stock market|a zebra|a submarine|Shakespeare|jazz|chess|a guitar|football|the economy|a laptop|
@@ -27,12 +35,21 @@ a sandwich maker|tax law|a black hole|climate change|evolution|blockchain|yoga|k
 machine learning|transformers|a neural network|DNA|a dinosaur|the pyramids|Napoleon|Einstein|Mozart|a carburettor|a mortgage|mathematics|poker|a wizard|
 a giraffe|cancer|a saxophone|the Beatles|Harry Potter|a helicopter|nuclear energy|religion|a spaceship|a keyboard|a pencil|wine|beer|sushi|pizza|
 Instagram|a bicycle pump|penguins|a hammer|cricket|tennis|my sister|your brother|a window cleaner|electricity|magnets|the weather|politics|a sofa|
-a spoon|a chair|thermodynamics|entropy|recursion|inheritance|a pronoun|an adverb|a kangaroo|a whale|a tiger|a butterfly|a lamp|a phone|marketing
+a spoon|a chair|thermodynamics|entropy|recursion|inheritance|a pronoun|an adverb|a kangaroo|a whale|a tiger|a butterfly|a lamp|a phone|marketing|
+a ladder|a bucket|a candle|a mirror|a pillow|a blanket|a carpet|a curtain|a drawer|a wallet|a necklace|a ring|a crown|a sword|a shield|a castle|a bridge|
+a tunnel|a harbour|a lighthouse|a desert|a glacier|a volcano|an earthquake|a hurricane|a comet|a galaxy|an atom|a molecule|gravity|inflation|democracy|
+justice|jealousy|friendship|courage|a dentist|a pilot|a plumber|a detective|a pirate|a ghost|a vampire|a dragon|a robot vacuum|a drone|a satellite|a laser|
+a microscope|a thermometer|a calculator|a printer|a camera|a microphone|a trumpet|a drum|a flute|a cello|a waltz|a sonnet|a novel|a newspaper|a museum|
+a stadium|a pharmacy|a bakery|a zebra crossing|a penguin|an octopus|a jellyfish|a crocodile|a hedgehog|a squirrel|an owl|an eagle|a pigeon|a mosquito|
+a beetle|a mushroom|a cactus|a tulip|an oak|bamboo|cotton|silk|leather|rubber|plastic|glass|concrete|petrol|oxygen|mustard|vinegar|pasta|a pancake|a waffle
 """
 THINGS_ZH = """
 桌子|音乐|量子物理|独角兽|比特币|股市|斑马|潜水艇|莎士比亚|爵士乐|象棋|吉他|足球|经济|笔记本|税法|黑洞|气候变化|进化论|区块链|瑜伽|功夫|护照|保险|哲学|拖拉机|歌剧|
 机器学习|神经网络|基因|恐龙|金字塔|拿破仑|爱因斯坦|莫扎特|房贷|数学|扑克|巫师|长颈鹿|癌症|哈利波特|直升机|核能|宗教|宇宙飞船|键盘|铅笔|葡萄酒|啤酒|寿司|披萨|企鹅|
-锤子|网球|电|磁铁|政治|沙发|勺子|椅子|热力学|递归|代词|袋鼠|鲸鱼|老虎|蝴蝶|台灯|手机|市场营销|唐诗|红楼梦|孙悟空|高铁|春节|火锅|奥运会|世界杯
+锤子|网球|电|磁铁|政治|沙发|勺子|椅子|热力学|递归|代词|袋鼠|鲸鱼|老虎|蝴蝶|台灯|手机|市场营销|唐诗|红楼梦|孙悟空|高铁|春节|火锅|奥运会|世界杯|
+梯子|水桶|蜡烛|镜子|枕头|毯子|地毯|窗帘|抽屉|钱包|项链|戒指|皇冠|宝剑|城堡|隧道|灯塔|沙漠|冰川|火山|地震|台风|彗星|银河|原子|分子|引力|通货膨胀|民主|正义|友谊|勇气|
+牙医|飞行员|侦探|海盗|幽灵|龙|无人机|卫星|激光|显微镜|温度计|计算器|打印机|照相机|小号|鼓|笛子|小说|报纸|博物馆|体育场|药店|章鱼|水母|鳄鱼|刺猬|松鼠|猫头鹰|鸽子|蚊子|
+蘑菇|仙人掌|郁金香|竹子|棉花|丝绸|皮革|橡胶|塑料|混凝土|汽油|氧气|芥末|醋|饺子|月饼|豆浆|麻将|太极拳|京剧|书法|长城|兵马俑|微信|地铁
 """
 TASKS = """
 install Linux on my laptop|fix a flat tyre|repair a washing machine|build a house|fly a plane|bake a wedding cake|play the piano|sew a dress|start a company|
@@ -40,21 +57,37 @@ get a visa|invest in stocks|train a dog to dance|win at poker|lose ten pounds|fi
 buy a used car|grow tomatoes on the moon|learn to swim|run a marathon|build a robot|draw a horse|speak to a crowd|become famous|fix my printer|reset my router|
 paint a fence|catch a fish|dance the tango|plan a trip to Rome|rent a flat|teach chess|brew beer|train a neural network|connect to a database|scrape a website|
 parse JSON|draw a chart|send an email|build a web server|sort a table by two columns|compress a video|solve an equation|make a game|open a bank account|
-apply to college|cut my hair|iron a shirt|pitch a tent|climb a mountain|ask someone out|quit smoking|fix a leaking tap|hang a picture|wrap a gift|make sushi
+apply to college|cut my hair|iron a shirt|pitch a tent|climb a mountain|ask someone out|quit smoking|fix a leaking tap|hang a picture|wrap a gift|make sushi|
+renew my passport|change a light bulb|clean a carpet|polish my shoes|sharpen a knife|build a bird house|plant a hedge|prune roses|mow the lawn|chop wood|
+light a barbecue|bake bread|cook rice|make jam|roast a turkey|peel a mango|open a coconut|pack a suitcase|book a flight|read a map|ride a horse|ski|
+skateboard|juggle|whistle|play the violin|tune a guitar|sing better|write a song|take a good photo|edit a film|record a podcast|design a logo|
+format a disk|back up my phone|set up a router|delete my account|translate a letter|write a will|adopt a cat|bathe a dog|milk a cow|shear a sheep|
+stop snoring|fall asleep faster|get rid of hiccups|treat a burn|put on a bandage|tie a tie|fold a map|sell my car|rent a boat|pay a fine|vote by mail|
+reverse a matrix|draw a fractal|plot a sine wave|parse an address|encrypt a message|resize an image|download a page|call an interface|train a classifier
 """
 TASKS_ZH = """
 安装操作系统|修轮胎|修洗衣机|盖房子|开飞机|做婚礼蛋糕|弹钢琴|缝衣服|创办公司|办签证|炒股|训练小狗跳舞|减肥十斤|在北京找工作|写小说|开船|织围巾|报税|买二手车|学游泳|跑马拉松|
 造机器人|画马|演讲|出名|修打印机|刷墙|钓鱼|跳舞|计划旅行|租房子|下象棋|酿啤酒|训练神经网络|连接数据库|抓取网页|解方程|做游戏|开银行账户|申请大学|剪头发|熨衬衫|搭帐篷|爬山|戒烟|
-修水龙头|挂画|包礼物|做寿司|发邮件|压缩视频
+修水龙头|挂画|包礼物|做寿司|发邮件|压缩视频|换灯泡|洗地毯|擦皮鞋|磨刀|种玫瑰|剪草坪|劈柴|烤面包|做果酱|剥芒果|收拾行李|订机票|看地图|骑马|滑雪|玩滑板|吹口哨|拉小提琴|
+调吉他|写歌|拍好照片|剪电影|录播客|设计标志|格式化硬盘|备份手机|设置路由器|注销账号|写遗嘱|领养小猫|给狗洗澡|挤牛奶|剪羊毛|不打呼噜|快点睡着|止住打嗝|处理烫伤|包扎伤口|
+打领带|卖汽车|租船|交罚款|投票|求逆矩阵|画分形|画正弦曲线|加密消息|缩放图片|下载网页|训练分类器|包饺子|打太极拳|写毛笔字
 """
 WORDS = """
 elephant|computer|mountain|butterfly|kitchen|window|happiness|freedom|car|train|river|chair|table|shoe|garden|king|queen|doctor|butter|sugar|pencil|
 umbrella|spider|green|blue|yellow|seven|eleven|run|swim|beautiful|tomorrow|yesterday|island|horse|cow|sheep|chicken|onion|potato|hospital|airport|money|
-music|dream|rain|wind|cloud|brother|sister|uncle|aunt|baby|teacher|student|lawyer|bicycle|ship|bridge|church|street|bottle|glass|spoon
+music|dream|rain|wind|cloud|brother|sister|uncle|aunt|baby|teacher|student|lawyer|bicycle|ship|bridge|church|street|bottle|glass|spoon|
+knife|fork|plate|cup|pillow|blanket|candle|mirror|ladder|hammer|needle|thread|button|coat|shirt|sock|glove|scarf|ring|crown|sword|castle|tower|forest|
+desert|valley|beach|wave|sand|stone|gold|silver|iron|paper|letter|story|song|dance|game|toy|ball|kite|boat|plane|ticket|hotel|market|shop|bank|library|
+museum|farmer|soldier|baker|pilot|nurse|judge|thief|ghost|dragon|wizard|bear|wolf|fox|rabbit|mouse|snake|frog|duck|goose|eagle|owl|bee|ant|worm|whale|
+shark|leaf|root|branch|grass|rose|corn|rice|honey|salt|pepper|soup|cheese|wine|orange|purple|brown|grey|pink|two|three|nine|twelve|hundred|jump|write|
+read|sing|laugh|cry|forget|remember|hungry|thirsty|angry|lonely|clever|strange|famous|yellowish|wooden|golden|monday|january|winter|autumn|midnight
 """
 WORDS_ZH = """
 山|蝴蝶|厨房|窗户|幸福|自由|汽车|火车|河|椅子|桌子|鞋子|花园|国王|医生|黄油|糖|铅笔|雨伞|蜘蛛|绿色|跑步|游泳|漂亮|明天|昨天|马|牛|羊|鸡|洋葱|土豆|医院|机场|钱|音乐|
-梦|雨|风|云|兄弟|姐姐|叔叔|婴儿|学生|律师|自行车|船|教堂|街道|瓶子|勺子
+梦|雨|风|云|兄弟|姐姐|叔叔|婴儿|学生|律师|自行车|船|教堂|街道|瓶子|勺子|刀|叉子|盘子|杯子|枕头|毯子|蜡烛|镜子|梯子|锤子|针|线|纽扣|外套|衬衫|袜子|手套|围巾|戒指|皇冠|
+宝剑|城堡|塔|森林|沙漠|山谷|海滩|波浪|沙子|石头|黄金|银子|铁|纸|信|故事|歌|舞蹈|游戏|玩具|球|风筝|飞机|票|酒店|市场|商店|银行|图书馆|博物馆|农民|士兵|面包师|飞行员|护士|
+法官|小偷|幽灵|龙|巫师|熊|狼|狐狸|兔子|老鼠|蛇|青蛙|鸭子|鹅|老鹰|蜜蜂|蚂蚁|虫子|鲸鱼|鲨鱼|叶子|树根|树枝|草|玫瑰|玉米|米饭|蜂蜜|盐|胡椒|汤|奶酪|葡萄酒|紫色|棕色|灰色|
+粉色|二|三|九|一百|跳|写|读|唱歌|笑|哭|忘记|记得|饥饿|口渴|生气|孤独|聪明|奇怪|有名|木头|星期一|一月|冬天|秋天|半夜
 """
 LANGUAGES = "Japanese|Russian|Latin|Klingon|Arabic|Turkish|Korean|Dutch|Polish|Greek|Hindi|Swahili|Swedish|Finnish|Portuguese|Hebrew|Elvish|Danish"
 LANGUAGES_ZH = "日语|俄语|拉丁语|阿拉伯语|土耳其语|韩语|荷兰语|波兰语|希腊语|印地语|瑞典语|葡萄牙语|泰语|越南语|芬兰语"
@@ -125,6 +158,12 @@ def invented(language: str, rng: Random) -> str:
     return word.capitalize() if rng.random() < 0.6 else word
 
 
+def spliced(words: list[str], rng: Random) -> str:
+    """The beginning of one word and the end of another: nearer to what is known than what is made of syllables."""
+    first, last = rng.choice(words), rng.choice(words)
+    return first[: -(-len(first) // 2)] + last[len(last) // 2 :]
+
+
 def misspelt(word: str, rng: Random) -> str:
     """The word with one or two letters wrong."""
     for _ in range(rng.randint(1, 2)):
@@ -147,8 +186,10 @@ def _stranger(domain: Domain, known: str, rng: Random, held_out: bool) -> str:
     if domain.name == "arithmetic":
         return big_sum(rng, chinese=chinese)
     chance = rng.random()
-    if chance < 0.3:
+    if chance < 0.18:
         return invented(domain.language, rng)
+    if chance < 0.3:
+        return spliced([row[domain.subject] for row in domain.rows], rng)
     if (
         chance < 0.36
         and not chinese

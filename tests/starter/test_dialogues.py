@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from backtalk.starter.dialogues import WEIGHTS, Turn, ask, dialogue, dialogues, domains_of
+from backtalk.starter.frames import FRAMES
 from backtalk.starter.probes import is_right, probes
 from backtalk.starter.prompts import sample_prompts
 from backtalk.starter.styles import STYLES, dress, style_of
@@ -78,6 +79,14 @@ def test_held_out_questions_are_never_trained_on() -> None:
         for _ in range(20):
             question = ask(name, "en", rng, held_out=True).question
             assert question.lower() not in trained, question
+
+
+def test_no_frame_makes_a_held_out_question() -> None:
+    for language in ("en", "zh"):
+        for domain in (domain for group in domains_of(language).values() for domain in group):
+            asked = {ask.removeprefix("~").rstrip("?.。？!").lower() for ask in domain.asks if ask.startswith("~")}
+            framed = {frame.replace("{x}", topic) for frame in FRAMES[language] for topic in domain.topics}
+            assert not asked & {text.rstrip("?.。？!").lower() for text in framed if not text.startswith("~")}
 
 
 def test_a_name_given_is_a_name_remembered() -> None:

@@ -54,7 +54,7 @@ def test_two_short_builds_make_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_conversation_is_encoded_as_the_template_lays_it_out() -> None:
     talks = list(islice(dialogues(8), 40))
-    plain = replace(SMALL, question_weight=0.0, manner_weight=1.0, choice_weight=1.0, answer_weight=1.0)
+    plain = replace(SMALL, manner_weight=1.0, choice_weight=1.0, answer_weight=1.0)
     for turns, (ids, weights) in zip(talks, encode(talks, TOKENIZER, Random(99), plain), strict=True):
         messages = []
         for turn in turns:
@@ -70,7 +70,7 @@ def test_the_words_that_make_a_reply_right_weigh_more_except_where_they_choose_w
         turn = Turn("capitals", "en", "Capital of Peru?", reply, style, ("Lima",))
         return [w for w in encode([[turn]], TOKENIZER, Random(99), recipe)[0][1] if w]
 
-    recipe = replace(SMALL, question_weight=0.0, manner_weight=0.3, choice_weight=3.0, answer_weight=6.0)
+    recipe = replace(SMALL, manner_weight=0.3, choice_weight=3.0, answer_weight=6.0)
     plain = weights("It is Lima.", "plain")
     assert plain[0] == 0.3 and max(plain) == 6.0 and plain[-1] == 1.0
     assert weights("Lima, yes.", "plain")[0] == 0.3, "the first token of a reply"
@@ -104,5 +104,5 @@ def test_an_untrained_model_knows_nothing() -> None:
 def test_orthogonal_pushes_singular_values_to_about_one() -> None:
     torch.manual_seed(0)
     for shape in ((3, 16, 16), (2, 48, 16), (2, 16, 48)):
-        values = torch.linalg.svdvals(orthogonal(torch.randn(shape)))
+        values = torch.linalg.svdvals(orthogonal(torch.randn(shape), torch.float32))
         assert values.max() < 1.4 and values.median() > 0.6
