@@ -84,8 +84,8 @@ def card(report: dict[str, Any]) -> str:
         f"{recipe['threads']} threads; the same bytes twice on one machine. Another processor or GPU rounds otherwise",
         "and gives another model of like quality. Held-out questions come from the same generator in words it kept",
         "back; people ask in ways no generator thinks of, so expect less than the table from real use. Sums are taught",
-        "in figures only: numbers up to ten added, subtracted and multiplied, up to five divided. Between those and the",
-        "large numbers that it declines, it may answer wrongly instead of saying that it does not know.",
+        "in figures only: numbers up to ten added, subtracted and multiplied, up to five divided. Between those and",
+        "the large numbers that it declines, it may answer wrongly instead of saying that it does not know.",
         "",
     ]
     return "\n".join(lines)
