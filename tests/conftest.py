@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -7,6 +8,8 @@ import sqlalchemy as sa
 
 from backtalk.database import Database
 from tests import postgres
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in the learner, for what is trained in this process
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,7 @@ def build(
     card, which saves some minutes. On the `device` "cuda" it takes some minutes instead of a good twenty; what comes of
     it differs as it does between two processors.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in the learner
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else a GPU may sum in another order each time
     import torch
 

@@ -1,5 +1,6 @@
 """The worker: each run in a process of its own, and none stays `running` when its process is gone."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -199,3 +200,16 @@ def test_the_learner_process_does_what_is_queued_and_ends_when_told(settings: Se
     finally:
         process.kill()
     assert stored(database).state == "failed"  # version 0 has no files here
+
+
+def test_threads_of_a_training_sleep_while_they_wait() -> None:
+    """Whatever runs it, the threads of torch are told before they begin; their library tells what it understood."""
+    environ = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    told = subprocess.run(
+        [sys.executable, "-c", "import learner.train"],
+        env=environ | {"OMP_DISPLAY_ENV": "true"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
+    assert "OMP_WAIT_POLICY = 'PASSIVE'" in told
