@@ -1,12 +1,13 @@
 import { useDisclosure, useMediaQuery } from '@mantine/hooks'
 import { useQueryClient } from '@tanstack/react-query'
-import { lazy, Suspense, useEffect } from 'react'
+import { useEffect } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useLocation } from 'wouter'
 import { create } from 'zustand'
 
 import { Panel, Plus } from '../icons'
 import { IconButton } from '../parts/icon-button'
+import { lazyDialog } from '../parts/lazily'
 import { isStranger, useMe, usePersonChanged } from '../people/me'
 import style from './chat.module.css'
 import { useConversations } from './conversations'
@@ -15,8 +16,8 @@ import { Notices } from './notices'
 import { session, useChat } from './session'
 import { Sidebar } from './sidebar'
 
-const SidebarDrawer = lazy(() => import('./sidebar-drawer'))
-const SignInDialog = lazy(() => import('../people/sign-in'))
+const SidebarDrawer = lazyDialog(() => import('./sidebar-drawer'))
+const SignInDialog = lazyDialog(() => import('../people/sign-in'))
 
 export function ChatPage() {
   const { t } = useTranslation()
@@ -41,11 +42,9 @@ export function ChatPage() {
         {t('skip')}
       </a>
       {isNarrow ? (
-        <Suspense>
-          <SidebarDrawer isOpen={isDrawerOpen} onClose={drawer.close}>
-            {list}
-          </SidebarDrawer>
-        </Suspense>
+        <SidebarDrawer isOpen={isDrawerOpen} onClose={drawer.close}>
+          {list}
+        </SidebarDrawer>
       ) : (
         isSidebarShown && <aside className={style.sidebar}>{list}</aside>
       )}
@@ -73,9 +72,7 @@ export function ChatPage() {
         {isPending ? null : <ConversationView key={`${me?.id}/${viewKey}`} conversation={conversation} />}
       </div>
       {(me === null || isJoining) && (
-        <Suspense>
-          <SignInDialog isForced={me === null} onClose={() => navigate('/', { replace: true })} />
-        </Suspense>
+        <SignInDialog isForced={me === null} onClose={() => navigate('/', { replace: true })} />
       )}
     </div>
   )

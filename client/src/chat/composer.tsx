@@ -1,15 +1,16 @@
-import { lazy, Suspense, useEffect, useState } from 'react'
+import { useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { Sliders, Square, Up } from '../icons'
 import { useGrowing } from '../parts/growing'
 import { IconButton } from '../parts/icon-button'
+import { lazyDialog } from '../parts/lazily'
 import style from './chat.module.css'
 import { useDraft } from './drafts'
 import { useManner, wishOf } from './manner'
 import { session } from './session'
 
-const MannerDrawer = lazy(() => import('./manner-drawer'))
+const MannerDrawer = lazyDialog(() => import('./manner-drawer'))
 
 interface ComposerProps {
   conversation: string | null
@@ -110,7 +111,7 @@ export function Composer({ conversation, limit, runningReply, isBlocked, onSay, 
               </>
             )}
       </p>
-      <Suspense>{isMannerOpen && <MannerDrawer onClose={() => setMannerOpen(false)} />}</Suspense>
+      {isMannerOpen && <MannerDrawer onClose={() => setMannerOpen(false)} />}
     </div>
   )
 }

@@ -1,10 +1,11 @@
-import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
+import { useEffect, useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { useEscape } from '../parts/escape'
+import { lazyDialog } from '../parts/lazily'
 import { LearningLink } from '../people/learning-link'
 import { useMe } from '../people/me'
-import { useComparison } from '../rate/comparison'
+import { endComparison, useComparison } from '../rate/comparison'
 import style from './chat.module.css'
 import { Composer } from './composer'
 import { useConversations } from './conversations'
@@ -16,7 +17,7 @@ import { session, useChat } from './session'
 import type { Pending } from './state'
 import { type Step, visiblePath } from './tree'
 
-const ComparisonDialog = lazy(() => import('../rate/compare'))
+const ComparisonDialog = lazyDialog<{ onClose: () => void }>(() => import('../rate/compare'))
 
 const NO_NODES: never[] = []
 
@@ -90,7 +91,7 @@ export function ConversationView({ conversation }: { conversation: string | null
           {t('chat.keptOut')} <LearningLink />
         </p>
       )}
-      <Suspense>{isComparing && <ComparisonDialog />}</Suspense>
+      {isComparing && <ComparisonDialog onClose={endComparison} />}
       {loading !== 'missing' && (
         <Composer
           conversation={conversation}

@@ -5,6 +5,8 @@ import { useTranslation } from 'react-i18next'
 import { create } from 'zustand'
 
 import { call, type Items } from '../http'
+import { fetched } from '../parts/fetched'
+import { toast } from '../parts/toast'
 import { GRACE } from '../parts/undoable'
 import type { Conversation, Message } from './message'
 import { session, useChat } from './session'
@@ -26,6 +28,7 @@ export function useChangeConversation() {
   return useMutation({
     mutationFn: ({ id, ...change }: { id: string; title?: string; archived?: boolean; train?: boolean }) =>
       call<Conversation>('PATCH', `/api/conversations/${id}`, change),
+    onSuccess: ({ id }) => session.tellOtherTabs(id),
     onSettled: () => client.invalidateQueries({ queryKey: ['conversations'] }),
   })
 }
@@ -36,7 +39,7 @@ export function useExport() {
   return useMutation({
     mutationFn: async ({ conversation, form }: { conversation: Conversation; form: 'md' | 'json' }) => {
       const { items } = await call<Items<Message>>('GET', `/api/conversations/${conversation.id}/messages`)
-      const { asJson, asMarkdown, download, fileName } = await import('./export')
+      const { asJson, asMarkdown, download, fileName } = await fetched(() => import('./export'))
       const names = { you: t('chat.you'), model: (version: number | null) => t('chat.author', { version }) }
       const text =
         form === 'md'
@@ -44,6 +47,7 @@ export function useExport() {
           : asJson(conversation, items)
       download(fileName(conversation.title, form), text, form === 'md' ? 'text/markdown' : 'application/json')
     },
+    onError: ({ message }) => void toast({ color: 'red', message: t('somethingWrong', { message }) }),
   })
 }
 
@@ -65,6 +69,7 @@ async function deleteNow(id: string): Promise<void> {
     await call('DELETE', `/api/conversations/${id}`)
     session.dispatch({ type: 'forgotten', conversation: id })
     session.onConversationChanged()
+    session.tellOtherTabs(id)
   } catch {
     spare(id) // it shows again: it is still there
   }
@@ -81,5 +86,6 @@ window.addEventListener('pagehide', () => {
       headers: { 'X-Backtalk': '1', 'Content-Type': 'application/json' },
       body: '{}',
     })
+    session.tellOtherTabs(id)
   }
 })

@@ -1,9 +1,10 @@
-import { lazy, memo, Suspense, use, useState } from 'react'
+import { memo, use, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { Again, Columns } from '../icons'
 import { Markdown } from '../markdown/markdown'
 import { CopyButton } from '../parts/copy-button'
+import { type Absence, lazily, Missing } from '../parts/lazily'
 import { useMe } from '../people/me'
 import { compare, compareWithAnother, isInvited } from '../rate/comparison'
 import { Learned } from '../rate/learned'
@@ -19,8 +20,19 @@ import { session, useChat } from './session'
 import { placeOf, type Step } from './tree'
 import { Busy, TurnButton } from './turn-button'
 
-const RewriteEditor = lazy(() => import('../rate/rewrite').then(({ RewriteEditor }) => ({ default: RewriteEditor })))
-const Rewritten = lazy(() => import('../rate/rewrite').then(({ Rewritten }) => ({ default: Rewritten })))
+const RewriteEditor = lazily(
+  async () => ({ default: (await import('../rate/rewrite')).RewriteEditor }),
+  ({ reply, onClose }, absence) => (
+    <>
+      <Markdown text={reply.content} />
+      {absence.failures > 0 && <NoEditor absence={absence} onClose={onClose} />}
+    </>
+  ),
+)
+const Rewritten = lazily(
+  async () => ({ default: (await import('../rate/rewrite')).Rewritten }),
+  ({ rewrite }) => <Markdown text={rewrite} />,
+)
 
 interface ReplyProps {
   step: Step
@@ -48,13 +60,9 @@ export const Reply = memo(function Reply({ step, isLast }: ReplyProps) {
     <article className={style.reply} data-last={isLast} aria-busy={isStreaming}>
       <h2 className="visually-hidden">{t('chat.replied')}</h2>
       {isRewriting ? (
-        <Suspense fallback={<Markdown text={content} />}>
-          <RewriteEditor reply={message} onClose={() => setRewriting(false)} />
-        </Suspense>
+        <RewriteEditor reply={message} onClose={() => setRewriting(false)} />
       ) : rewrite !== null ? (
-        <Suspense fallback={<Markdown text={rewrite} />}>
-          <Rewritten original={content} rewrite={rewrite} />
-        </Suspense>
+        <Rewritten original={content} rewrite={rewrite} />
       ) : (
         <div className={isStreaming ? style.streaming : undefined}>
           {content === '' && isStreaming ? <Thinking /> : <Markdown text={content} isGrowing={isStreaming} />}
@@ -104,6 +112,18 @@ export const Reply = memo(function Reply({ step, isLast }: ReplyProps) {
     </article>
   )
 })
+
+/** What is typed in the editor so far is kept until it comes. */
+function NoEditor({ absence, onClose }: { absence: Absence; onClose: () => void }) {
+  const { t } = useTranslation()
+  return (
+    <Missing absence={absence}>
+      <button type="button" onClick={onClose}>
+        {t('cancel')}
+      </button>
+    </Missing>
+  )
+}
 
 /** Now and then a comparison is asked for. */
 function Invitation({ reply, onAccept }: { reply: string; onAccept: () => void }) {

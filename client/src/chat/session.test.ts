@@ -240,6 +240,38 @@ test('what was asked in another tab is fetched, even if a fetch from before it i
   expect(useChat.getState().messages.q1).toBe(drawn)
 })
 
+test('several changes elsewhere are one refresh of the list, and of what is shown if it is among them', async () => {
+  const fetch = vi.fn(() => Promise.resolve(Response.json({ items: [] })))
+  const told = vi.fn()
+  vi.stubGlobal('fetch', fetch)
+  session.onConversationChanged = told
+  latest().accept()
+  session.show('c1')
+  await vi.advanceTimersByTimeAsync(1_000)
+  fetch.mockClear()
+  for (const id of ['c1', 'elsewhere', 'c1', 'c2']) latest().says({ type: 'changed', conversation_id: id })
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect([fetch.mock.calls.length, told.mock.calls.length]).toEqual([1, 1])
+  for (const id of ['elsewhere', 'c2']) latest().says({ type: 'changed', conversation_id: id })
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect([fetch.mock.calls.length, told.mock.calls.length]).toEqual([1, 2])
+})
+
+test('what was changed in another tab of this browser is fetched, and what was changed here is not fetched twice', async () => {
+  const fetch = vi.fn(() => Promise.resolve(Response.json({ items: [] })))
+  vi.stubGlobal('fetch', fetch)
+  const told = vi.fn()
+  session.onConversationChanged = told
+  session.show('c1')
+  const other = new ChatSession()
+  session.tellOtherTabs('c1')
+  other.tellOtherTabs('c1')
+  await vi.waitFor(() => expect(told).toHaveBeenCalledOnce())
+  expect(fetch).toHaveBeenCalledTimes(2)
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(told).toHaveBeenCalledOnce()
+})
+
 test('what is on the page stays when it cannot be fetched again', async () => {
   vi.stubGlobal('fetch', () => Promise.resolve(Response.json({ items: [] })))
   latest().accept()

@@ -26,6 +26,8 @@ const FOLLOW_TRIES = 3
 const SHOWN_EVERY = 28
 /** Milliseconds that a conversation may take to come. */
 const PATIENCE = 20_000
+/** Milliseconds that changes are gathered: what comes together is fetched once. */
+const GATHERED = 250
 /** A hidden page gets no animation frames; its replies still have to grow. */
 const HIDDEN_FRAME = 250
 
@@ -38,6 +40,10 @@ export class ChatSession {
   private readonly unsentStops = new Set<string>()
   private readonly retries = new Map<string, ReturnType<typeof setTimeout>>()
   private readonly loads = new Map<string, Promise<void>>()
+  private readonly otherTabs = new BroadcastChannel('backtalk.changed')
+  /** Runs while changes are gathered. */
+  private gathering: ReturnType<typeof setTimeout> | undefined
+  private isShownStale = false
   private shown: string | null = null
   private hasBeenOpen = false
   /** Told whenever a conversation has begun or one of its replies has ended: the list beside may have changed. */
@@ -62,10 +68,14 @@ export class ChatSession {
     }
     this.socket.open()
     window.addEventListener('focus', this.lookAgain)
+    this.otherTabs.onmessage = ({ data }: MessageEvent<string>) => this.changed(data)
   }
 
   close(): void {
     window.removeEventListener('focus', this.lookAgain)
+    this.otherTabs.onmessage = null
+    clearTimeout(this.gathering)
+    this.gathering = undefined
     this.socket.close()
   }
 
@@ -137,6 +147,11 @@ export class ChatSession {
     return load
   }
 
+  /** The other tabs of this browser show what was changed here. */
+  tellOtherTabs(conversation: string): void {
+    this.otherTabs.postMessage(conversation)
+  }
+
   dispatch(action: ChatAction): void {
     const before = useChat.getState().outbox
     useChat.setState((state) => reduce(state, action), true)
@@ -167,10 +182,18 @@ export class ChatSession {
     this.hasBeenOpen = true
   }
 
-  /** Somebody may have said something elsewhere meanwhile. */
-  private readonly lookAgain = (): void => {
-    if (this.shown !== null) void this.reload(this.shown)
-    this.onConversationChanged()
+  /** Something may have happened elsewhere meanwhile. */
+  private readonly lookAgain = (): void => this.changed(null)
+
+  /** Fetches what is shown of a conversation that was changed elsewhere; null where it could be any. */
+  private changed(conversation: string | null): void {
+    this.isShownStale ||= conversation === null || conversation === this.shown
+    this.gathering ??= setTimeout(() => {
+      this.gathering = undefined
+      if (this.isShownStale && this.shown !== null) void this.reload(this.shown)
+      this.isShownStale = false
+      this.onConversationChanged()
+    }, GATHERED)
   }
 
   private async reload(conversation: string): Promise<void> {
@@ -208,8 +231,8 @@ export class ChatSession {
   }
 
   private after(event: ChatEvent): void {
-    if (event.type === 'changed' && event.conversation_id === this.shown) void this.reload(event.conversation_id)
-    if (['started', 'ended', 'changed'].includes(event.type) || isTitled(event)) this.onConversationChanged()
+    if (event.type === 'changed') this.changed(event.conversation_id)
+    if (['started', 'ended'].includes(event.type) || isTitled(event)) this.onConversationChanged()
     if (event.type === 'delta' || event.type === 'ended') this.followTries.delete(event.reply_id)
     if (event.type === 'refused' && event.key !== null && event.retry_after !== null) {
       const { key } = event

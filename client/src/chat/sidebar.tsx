@@ -1,11 +1,12 @@
 import { Menu } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
-import { lazy, Suspense, useEffect, useRef, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link } from 'wouter'
 
 import { Archive, Bin, Check, Dots, Download, Globe, Mark, Panel, Pencil, Plus, Search, Shut } from '../icons'
 import { IconButton } from '../parts/icon-button'
+import { lazyDialog } from '../parts/lazily'
 import { undoable } from '../parts/undoable'
 import { AccountMenu } from '../people/account-menu'
 import type { Me } from '../people/me'
@@ -13,7 +14,7 @@ import style from './sidebar.module.css'
 import { deleteSoon, spare, useChangeConversation, useConversations, useDoomed, useExport } from './conversations'
 import type { Conversation } from './message'
 
-const ShareDialog = lazy(() => import('./share-dialog'))
+const ShareDialog = lazyDialog(() => import('./share-dialog'))
 
 interface SidebarProps {
   me: Me
@@ -173,7 +174,7 @@ function Row({ item, isOpen, onOpen }: RowProps) {
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
-      <Suspense>{isSharing && <ShareDialog conversation={item} onClose={() => setSharing(false)} />}</Suspense>
+      {isSharing && <ShareDialog conversation={item} onClose={() => setSharing(false)} />}
     </li>
   )
 }

@@ -1,40 +1,27 @@
-import { useEffect, useRef, useState } from 'react'
+import { useEffect, useRef } from 'react'
 
-type Katex = typeof import('katex').default
+import { extra } from '../parts/fetched'
 
-let loading: Promise<Katex> | null = null
+/** KaTeX is fetched when the first formula appears. */
+const useKatex = extra(async () => {
+  const [module] = await Promise.all([import('katex'), import('katex/dist/katex.min.css')])
+  return module.default
+})
 
-function loadKatex(): Promise<Katex> {
-  loading ??= Promise.all([import('katex'), import('katex/dist/katex.min.css')]).then(([module]) => module.default)
-  return loading
-}
-
-/** A formula. KaTeX builds nodes (never HTML text) and is fetched when the first formula appears. */
+/** A formula; without KaTeX, which builds nodes (never HTML text), it stands there as it was written. */
 export function Formula({ tex, display }: { tex: string; display: boolean }) {
   const place = useRef<HTMLSpanElement>(null)
-  const [isRendered, setRendered] = useState(false)
+  const katex = useKatex(true)
   useEffect(() => {
-    let isShown = true
-    void loadKatex().then((katex) => {
-      if (!isShown || !place.current) return
-      katex.render(tex, place.current, {
-        displayMode: display,
-        throwOnError: false,
-        trust: false,
-        maxSize: 20,
-        maxExpand: 200,
-        strict: 'ignore',
-      })
-      setRendered(true)
+    if (!katex || !place.current) return
+    katex.render(tex, place.current, {
+      displayMode: display,
+      throwOnError: false,
+      trust: false,
+      maxSize: 20,
+      maxExpand: 200,
+      strict: 'ignore',
     })
-    return () => {
-      isShown = false
-    }
-  }, [tex, display])
-  return (
-    <>
-      {!isRendered && <code>{tex}</code>}
-      <span ref={place} />
-    </>
-  )
+  }, [katex, tex, display])
+  return katex ? <span ref={place} /> : <code>{tex}</code>
 }

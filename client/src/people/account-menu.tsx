@@ -1,15 +1,16 @@
 import { Menu } from '@mantine/core'
 import { useMutation } from '@tanstack/react-query'
-import { lazy, Suspense, useState } from 'react'
+import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useLocation } from 'wouter'
 
 import { Columns, Door, Gauge, Gear, Person, Receipt } from '../icons'
+import { lazyDialog } from '../parts/lazily'
 import { isOperator, isRater, type Me, signOut, usePersonChanged } from './me'
 import style from './people.module.css'
 
-const SignInDialog = lazy(() => import('./sign-in'))
-const SettingsDialog = lazy(() => import('./settings'))
+const SignInDialog = lazyDialog(() => import('./sign-in'))
+const SettingsDialog = lazyDialog(() => import('./settings'))
 
 /** The ways from here that concern the person: in and out, settings, receipts, and where their role leads. */
 export function AccountMenu({ me }: { me: Me }) {
@@ -60,10 +61,8 @@ export function AccountMenu({ me }: { me: Me }) {
           )}
         </Menu.Dropdown>
       </Menu>
-      <Suspense>
-        {dialog === 'sign-in' && <SignInDialog onClose={() => setDialog(null)} />}
-        {dialog === 'settings' && <SettingsDialog me={me} onClose={() => setDialog(null)} />}
-      </Suspense>
+      {dialog === 'sign-in' && <SignInDialog onClose={() => setDialog(null)} />}
+      {dialog === 'settings' && <SettingsDialog me={me} onClose={() => setDialog(null)} />}
     </>
   )
 }

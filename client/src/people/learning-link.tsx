@@ -1,9 +1,10 @@
-import { lazy, Suspense, useState } from 'react'
+import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
+import { lazyDialog } from '../parts/lazily'
 import style from './people.module.css'
 
-const LearningDialog = lazy(() => import('./learning-dialog'))
+const LearningDialog = lazyDialog(() => import('./learning-dialog'))
 
 /** One click from wherever learning is spoken of to what it means. */
 export function LearningLink() {
@@ -14,7 +15,7 @@ export function LearningLink() {
       <button type="button" className={style.learningLink} onClick={() => setOpen(true)}>
         {t('consent.what')}
       </button>
-      <Suspense>{isOpen && <LearningDialog onClose={() => setOpen(false)} />}</Suspense>
+      {isOpen && <LearningDialog onClose={() => setOpen(false)} />}
     </>
   )
 }

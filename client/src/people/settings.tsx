@@ -1,8 +1,9 @@
 import { Button, Modal, useMantineColorScheme } from '@mantine/core'
-import { lazy, Suspense, useState } from 'react'
+import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { useFocusBack } from '../parts/focus-back'
+import { lazyDialog } from '../parts/lazily'
 import { type Language, languages, speak } from '../words'
 import { Learning } from './learning'
 import { type Me, useChangeMe } from './me'
@@ -10,7 +11,7 @@ import style from './people.module.css'
 import { Sessions } from './sessions'
 import { Shares } from './shares'
 
-const EraseDialog = lazy(() => import('./erase'))
+const EraseDialog = lazyDialog(() => import('./erase'))
 
 const THEMES = ['auto', 'light', 'dark'] as const
 const LANGUAGE_NAMES: Record<Language, string> = { en: 'English', zh: '中文' }
@@ -20,13 +21,7 @@ export default function SettingsDialog({ me, onClose }: { me: Me; onClose: () =>
   const { t } = useTranslation()
   useFocusBack()
   const [isErasing, setErasing] = useState(false)
-  if (isErasing) {
-    return (
-      <Suspense>
-        <EraseDialog onClose={onClose} />
-      </Suspense>
-    )
-  }
+  if (isErasing) return <EraseDialog onClose={onClose} />
   return (
     <Modal opened onClose={onClose} title={t('account.settings')} closeButtonProps={{ 'aria-label': t('close') }}>
       <div className={style.settings}>

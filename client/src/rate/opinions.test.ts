@@ -53,6 +53,21 @@ const unreachable = () => {
   throw new TypeError('Failed to fetch')
 }
 
+test('an opinion given in another tab shows here without asking for it, and so does its withdrawal', async () => {
+  const other = new BroadcastChannel('backtalk.opinions')
+  const heard: unknown[] = []
+  other.onmessage = ({ data }) => heard.push(data)
+  const feedback = { ...noOpinion, rating: 1, revision: 1 }
+  other.postMessage({ type: 'feedback', reply: 'r1', feedback })
+  await vi.waitFor(() => expect(shown().rating).toBe(1))
+  other.postMessage({ type: 'feedback', reply: 'r1', feedback: null })
+  await vi.waitFor(() => expect(shown().rating).toBeNull())
+  expect([calls, heard]).toEqual([[], []])
+  give('r1', { ...noOpinion, rating: -1 })
+  await vi.waitFor(() => expect(heard).toMatchObject([{ reply: 'r1', feedback: { rating: -1 } }]))
+  other.close()
+})
+
 test('a thumb shows at once and is stored', async () => {
   give('r1', { ...noOpinion, rating: 1 })
   expect(shown().rating).toBe(1)

@@ -2,6 +2,7 @@
 
 import type { Feedback, Message } from '../chat/message'
 import { session } from '../chat/session'
+import type { ChatAction } from '../chat/state'
 import { post, useOutbox, whenStored } from './outbox'
 
 export type Opinion = Omit<Feedback, 'revision'>
@@ -31,7 +32,13 @@ export function give(reply: string, opinion: Opinion): void {
   })
 }
 
+/** The tabs beside this one show the opinion as well, and need not ask for it. */
+const otherTabs = new BroadcastChannel('backtalk.opinions')
+otherTabs.onmessage = ({ data }: MessageEvent<ChatAction>) => session.dispatch(data)
+
 whenStored('opinion', (reply, stored) => {
   const feedback = stored as (Feedback & { withdrawn: boolean }) | null
-  session.dispatch({ type: 'feedback', reply, feedback: feedback?.withdrawn ? null : feedback })
+  const heard: ChatAction = { type: 'feedback', reply, feedback: feedback?.withdrawn ? null : feedback }
+  session.dispatch(heard)
+  otherTabs.postMessage(heard)
 })

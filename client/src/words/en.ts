@@ -11,6 +11,7 @@ export const en = {
   back: 'Back to the chat',
   loading: 'Loading…',
   offline: 'The server could not be reached. Check the connection and try again.',
+  missing: 'This part could not be loaded: there is no connection, or Backtalk was updated meanwhile.',
   somethingWrong: 'Something went wrong: {{message}}',
   code: { plain: 'text', label: 'Code, {{language}}' },
   sidebar: {

@@ -3,6 +3,7 @@
 import i18next from 'i18next'
 import { initReactI18next } from 'react-i18next'
 
+import { fetched, whenBack } from '../parts/fetched'
 import { en } from './en'
 
 export const languages = ['en', 'zh'] as const
@@ -39,11 +40,20 @@ export async function startWords(): Promise<void> {
   await speak(firstLanguage())
 }
 
+/** Speaks this language from now on; where its words do not come, as soon as the connection is back. */
 export async function speak(language: Language): Promise<void> {
   localStorage.setItem(CHOSEN, language)
   if (language === 'zh' && !i18next.hasResourceBundle('zh', 'translation')) {
-    const { zh } = await import('./zh')
-    i18next.addResourceBundle('zh', 'translation', zh)
+    try {
+      const { zh } = await fetched(() => import('./zh'))
+      i18next.addResourceBundle('zh', 'translation', zh)
+    } catch {
+      const stop = whenBack(() => {
+        stop()
+        if (localStorage.getItem(CHOSEN) === language) void speak(language)
+      })
+      return
+    }
   }
   document.documentElement.lang = language === 'zh' ? 'zh-Hans' : 'en'
   if (i18next.language !== language) await i18next.changeLanguage(language)

@@ -13,6 +13,7 @@ export const zh: Words = {
   back: '返回聊天',
   loading: '正在加载…',
   offline: '无法连接服务器。请检查网络后重试。',
+  missing: '这一部分未能加载：网络没有连接，或者 Backtalk 刚刚更新过。',
   somethingWrong: '出错了：{{message}}',
   code: { plain: '文本', label: '代码，{{language}}' },
   sidebar: {
