@@ -8,6 +8,7 @@ import style from './card.module.css'
 import { plain } from './figures'
 import { Givers } from './givers'
 import { Facts, Trouble, useCountWord, Waiting } from './parts'
+import { useReason } from './reasons'
 import { Report } from './report'
 import type { Card } from './shapes'
 import { useLocale } from './times'
@@ -57,6 +58,7 @@ function Whole({ card }: { card: Card }) {
 
 function Files({ files }: { files: Card['files'] }) {
   const t = useWords()
+  const said = useReason()
   const locale = useLocale()
   const isWhole = files.signature === 'valid'
   return (
@@ -68,7 +70,7 @@ function Files({ files }: { files: Card['files'] }) {
           {t('card.files', { count: files.count, megabytes: plain(files.bytes / 1e6, locale) })}
         </span>
       )}
-      {files.problem !== null && <span>{files.problem}</span>}
+      {files.problem !== null && <span>{said(files.problem)}</span>}
     </p>
   )
 }

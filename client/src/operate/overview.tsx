@@ -12,6 +12,7 @@ import { News } from './news'
 import style from './overview.module.css'
 import { Empty, Page, Panel, Trouble, Waiting } from './parts'
 import { RunProgress } from './progress'
+import { useReason } from './reasons'
 import { RunLine } from './runs'
 import { Satisfaction } from './satisfaction'
 import type { Summary } from './shapes'
@@ -34,6 +35,7 @@ export function OverviewPage() {
 
 function Overview({ summary }: { summary: Summary }) {
   const t = useWords()
+  const said = useReason()
   const locale = useLocale()
   const { running_run: running, last_run: last } = summary
   return (
@@ -41,7 +43,7 @@ function Overview({ summary }: { summary: Summary }) {
       {summary.engine.problem && (
         <div className={style.problem} role="alert">
           <Warning size={18} />
-          <p>{summary.engine.problem}</p>
+          <p>{said(summary.engine.problem)}</p>
         </div>
       )}
       <div className={style.cards}>

@@ -7,6 +7,7 @@ import { useTranslation } from 'react-i18next'
 import { HttpError, Offline } from '../http'
 import { Again, Warning } from '../icons'
 import style from './parts.module.css'
+import { useReason } from './reasons'
 import type { PolicyState, RunState } from './shapes'
 import { isWord, useWords } from './words'
 
@@ -85,8 +86,9 @@ export function Waiting() {
 /** What the server said, or that it said nothing. */
 export function useMessage(): (error: unknown) => string {
   const { t } = useTranslation()
+  const said = useReason()
   return (error) => {
-    if (error instanceof HttpError) return error.message
+    if (error instanceof HttpError) return said(error.message)
     if (error instanceof Offline) return t('offline')
     return t('somethingWrong', { message: String(error) })
   }

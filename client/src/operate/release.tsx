@@ -235,18 +235,19 @@ function What({ item }: { item: Announcement }) {
 
 function Sent({ item }: { item: Announcement }) {
   const t = useWords()
+  const said = useReason()
   if (item.delivered_at !== null) return <Tag tone="good">{t('rules.taken')}</Tag>
   if (item.next_at !== null) {
     return (
       <span>
-        <Tag tone="warn">{t('rules.waits')}</Tag> <span className={tables.faint}>{item.error}</span>
+        <Tag tone="warn">{t('rules.waits')}</Tag> <span className={tables.faint}>{said(item.error ?? '')}</span>
       </span>
     )
   }
   if (item.attempts === 0) return <span className={tables.faint}>{t('rules.noWebhook')}</span>
   return (
     <span>
-      <Tag tone="bad">{t('rules.givenUp')}</Tag> <span className={tables.faint}>{item.error}</span>
+      <Tag tone="bad">{t('rules.givenUp')}</Tag> <span className={tables.faint}>{said(item.error ?? '')}</span>
     </span>
   )
 }

@@ -9,7 +9,7 @@ import { usePreview, useSaveSchedule } from './calls'
 import { DryRunOutcome } from './dry-run'
 import { type Learning, LearningFields } from './learning'
 import { Trouble } from './parts'
-import { useExplained } from './reasons'
+import { useExplained, useReason } from './reasons'
 import { recipeOf, written } from './recipe'
 import { fieldOf } from './reckon'
 import { NextTimes } from './schedules'
@@ -43,9 +43,10 @@ export function ScheduleForm({ schedule, onClose }: { schedule: Schedule | null;
     set(change.reward_profile === undefined ? {} : { reward_profile: change.reward_profile })
   }
 
+  const said = useReason()
   const refusal = save.error ?? preview.error
   const field = refusal instanceof HttpError ? fieldOf(refusal.message) : null
-  const errorOf = (name: keyof ScheduleValues) => (field === name && refusal instanceof HttpError ? refusal.message : null)
+  const errorOf = (name: keyof ScheduleValues) => (field === name && refusal instanceof HttpError ? said(refusal.message) : null)
 
   const submit = () => {
     const asked = recipeOf(recipe)

@@ -12,6 +12,7 @@ import { useTrain } from './calls'
 import { DryRunOutcome } from './dry-run'
 import { type Learning, LearningFields } from './learning'
 import { Trouble } from './parts'
+import { useReason } from './reasons'
 import { recipeOf } from './recipe'
 import { fieldOf } from './reckon'
 import type { Run } from './shapes'
@@ -43,6 +44,7 @@ function TrainDialog({ onClose }: { onClose: () => void }) {
   const t = useWords()
   const [, navigate] = useLocation()
   const train = useTrain()
+  const said = useReason()
   const [learning, setLearning] = useState<Learning>({ recipe: { algorithm: null, rest: '' }, reward_profile: null })
   const [tried] = useDebouncedValue(learning, DRY_RUN_MILLISECONDS)
   const recipe = recipeOf(learning.recipe)
@@ -70,7 +72,7 @@ function TrainDialog({ onClose }: { onClose: () => void }) {
         <Stack gap="sm">
           <LearningFields
             learning={learning}
-            errorOf={(name) => (field === name && train.error instanceof HttpError ? train.error.message : null)}
+            errorOf={(name) => (field === name && train.error instanceof HttpError ? said(train.error.message) : null)}
             onChange={(change) => {
               train.reset()
               setLearning((old) => ({ ...old, ...change }))
