@@ -31,13 +31,13 @@ CanvasRenderingContext2D.prototype.clearRect = function (...where) {
 LONG = 300_000  # milliseconds that a run may take on a machine with other work
 RECIPE: dict[str, Any] = {
     "algorithm": "distill",
-    "steps": [1.0],
+    "steps": [1.0, 0.7, 0.5],
     "reward_model": {"steps": 5, "batch": 16},
     "distill": {"draws": 0, "epochs": 20, "share": 0.5, "learning_rate": 2e-3},
     "sampling": {"maximum_tokens": 24},
     "gate": {"prompts": 24, "maximum_kl": 1000, "maximum_lost": 1, "maximum_endless": 1, "maximum_growth": 1000},
 }
-"""Learns one loud taste by heart in seconds; what it forgets over it is not what is tested here."""
+"""Learns one loud taste by heart in seconds; the gate takes back as much of it as it has forgotten of refusing harm."""
 
 
 @pytest.fixture(scope="module")
