@@ -1,4 +1,3 @@
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -6,10 +5,9 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
+import learner  # noqa: F401  # before torch: what is trained in this process minds it as well
 from backtalk.database import Database
 from tests import postgres
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in the learner, for what is trained in this process
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from backtalk.cli.output import CommandError
+
 app = typer.Typer(help="The bundled first policy.", no_args_is_help=True)
 
 
@@ -25,6 +27,10 @@ def build(
     Example: backtalk starter build --out /tmp/starter
     """
     from backtalk import starter
+    from backtalk.starter.build import NoDevice
     from backtalk.starter.build import build as make
 
-    make(out or starter.FILES, device=device)
+    try:
+        make(out or starter.FILES, device=device)
+    except NoDevice as error:
+        raise CommandError(str(error)) from error

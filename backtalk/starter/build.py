@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 Told = Callable[[int, int, float], None]  # step, steps, loss
 
 
+class NoDevice(Exception):
+    """The device that was asked for is unknown or not there."""
+
+
 def build(
     out: Path,
     progress: Told | None = None,
@@ -37,6 +41,9 @@ def build(
     shortens the training and `recipe` changes more than that (for tests); without `examine` there is no report and no
     card, which saves some minutes. On the `device` "cuda" it takes some minutes instead of a good twenty; what comes of
     it differs as it does between two processors.
+
+    Raises:
+        NoDevice: before anything is made.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in the learner
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else a GPU may sum in another order each time
@@ -45,6 +52,11 @@ def build(
     from backtalk.starter.pretrain import Recipe, new_model, pretrain
     from backtalk.starter.tokenizer import train_tokenizer
 
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # the second where torch was built without the device
+        reason = str(error).splitlines()[0]
+        raise NoDevice(f"nothing can be trained on {device!r} ({reason}); take cpu, or cuda with a GPU") from error
     recipe = recipe or Recipe()
     recipe = replace(recipe, steps=recipe.steps if steps is None else steps)
     out.mkdir(parents=True, exist_ok=True)

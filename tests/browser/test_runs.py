@@ -210,7 +210,7 @@ def draws(figure: Locator) -> int:
 
 def span(seconds: float | None) -> str:
     """As the console tells how long something took."""
-    whole = round(seconds or 0)
+    whole = math.floor((seconds or 0) + 0.5)  # halves go up, as in JavaScript
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
     return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"

@@ -6,10 +6,11 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
+import pytest
 import torch
 from torch.testing import assert_close
 
-from backtalk.starter.build import build
+from backtalk.starter.build import NoDevice, build
 from backtalk.starter.dialogues import Turn, dialogues
 from backtalk.starter.pretrain import Recipe, _loss, batches, encode, new_model, orthogonal, pretrain
 from backtalk.starter.tokenizer import train_tokenizer
@@ -106,3 +107,10 @@ def test_orthogonal_pushes_singular_values_to_about_one() -> None:
     for shape in ((3, 16, 16), (2, 48, 16), (2, 16, 48)):
         values = torch.linalg.svdvals(orthogonal(torch.randn(shape), torch.float32))
         assert values.max() < 1.4 and values.median() > 0.6
+
+
+def test_a_device_that_is_not_there_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    for device in ("mtia", "abacus"):
+        with pytest.raises(NoDevice, match=device):
+            build(tmp_path / "made", recipe=SMALL, device=device)
+    assert not (tmp_path / "made").exists()

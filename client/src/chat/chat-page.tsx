@@ -64,7 +64,7 @@ export function ChatPage() {
         {isError && (
           <div className={style.fault} role="alert">
             {t('offline')}{' '}
-            <button type="button" onClick={() => void refetch()}>
+            <button type="button" className="as-link" onClick={() => void refetch()}>
               {t('retry')}
             </button>
           </div>

@@ -67,7 +67,7 @@ export function ConversationView({ conversation }: { conversation: string | null
         <div className={style.fault} role="alert">
           {t(loading === 'missing' ? 'chat.missing' : 'chat.notLoaded')}{' '}
           {loading === 'failed' && conversation && (
-            <button type="button" onClick={() => void session.load(conversation)}>
+            <button type="button" className="as-link" onClick={() => void session.load(conversation)}>
               {t('retry')}
             </button>
           )}

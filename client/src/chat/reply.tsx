@@ -118,7 +118,7 @@ function NoEditor({ absence, onClose }: { absence: Absence; onClose: () => void 
   const { t } = useTranslation()
   return (
     <Missing absence={absence}>
-      <button type="button" onClick={onClose}>
+      <button type="button" className="as-link" onClick={onClose}>
         {t('cancel')}
       </button>
     </Missing>
@@ -149,7 +149,7 @@ function Ending({ message }: { message: Message }) {
     return (
       <p className={style.ending} data-kind="failed">
         {t('chat.failed')}{' '}
-        <button type="button" disabled={isBusy} onClick={() => session.regenerate(message.id)}>
+        <button type="button" className="as-link" disabled={isBusy} onClick={() => session.regenerate(message.id)}>
           {t('retry')}
         </button>
       </p>
@@ -160,7 +160,7 @@ function Ending({ message }: { message: Message }) {
   return (
     <p className={style.ending}>
       {t(isCut ? 'chat.cut' : 'chat.stopped')}{' '}
-      <button type="button" disabled={isBusy} onClick={() => session.goOn(message.id)}>
+      <button type="button" className="as-link" disabled={isBusy} onClick={() => session.goOn(message.id)}>
         {t('chat.goOn')}
       </button>
     </p>

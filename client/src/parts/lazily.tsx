@@ -93,7 +93,7 @@ function MissingPage({ absence }: { absence: Absence }) {
   return (
     <main className={style.page}>
       <Missing absence={absence}>
-        <Link href="/">{t('back')}</Link>
+        <Link href="/" className="as-link">{t('back')}</Link>
       </Missing>
     </main>
   )
@@ -117,7 +117,7 @@ function MissingDialog({ absence, onClose }: { absence: Absence; onClose: (() =>
     >
       <Missing absence={absence}>
         {onClose && (
-          <button type="button" onClick={onClose}>
+          <button type="button" className="as-link" onClick={onClose}>
             {t('close')}
           </button>
         )}
@@ -136,7 +136,7 @@ export function Missing({ absence, children }: { absence: Absence; children?: Re
         {t('missing')}
       </p>
       <p className={style.ways}>
-        <button type="button" onClick={() => void absence.tryAgain()}>
+        <button type="button" className="as-link" onClick={() => void absence.tryAgain()}>
           {t('retry')}
         </button>
         {children}
