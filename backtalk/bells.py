@@ -17,7 +17,8 @@ from backtalk.database import Database
 
 Bell = Literal["schedule", "run", "policy", "reply", "conversation"]
 """Of what something has changed. `reply` rings with the ids of the replies that another server's people may follow,
-`conversation` with the ids of the server, the person and the conversation in which the person has asked something."""
+`conversation` with the ids of the server, the person and the conversation that looks otherwise now, and the name of the
+page where the person did it, if it has one."""
 MOST_IDS = 200
 """Ids that fit into one ring: Postgres takes 8000 bytes."""
 LOOK_SECONDS = 1.0

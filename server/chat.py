@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, WebSocket
 from pydantic import ValidationError
 
 from server.access import Caller, requires
+from server.changes import Page
 from server.errors import BadRequest, Busy, Refusal, TooLong, first_fault, refusal
 from server.events import (
     Continue,
@@ -42,12 +43,14 @@ async def chat(
     websocket: WebSocket,
     caller: Annotated[Caller, requires("user")],
     service: Annotated[Service, Depends(get_service)],
+    page: Page,
     changes: bool = False,
 ) -> None:
     """Serve one person's socket until it closes.
 
     Args:
-        changes: say so, too, when the person asks something on another socket.
+        page: the name that the page behind the socket gave itself.
+        changes: say so, too, when the person does something on another page.
     """
     await websocket.accept()
     try:
@@ -56,7 +59,7 @@ async def chat(
         await websocket.send_text(_refused(None, busy).model_dump_json())
         await websocket.close(TOO_MANY, busy.message)
         return
-    socket = Socket(websocket, caller, service.metrics, hears_changes=changes)
+    socket = Socket(websocket, caller, service.metrics, page=page, hears_changes=changes)
     visit = _Visit(service, socket)
     try:
         with service.sockets.opened(socket):
@@ -126,7 +129,7 @@ class _Visit:
         )
         self._socket.say(started)
         self._follow(entry.reply_id, 0)
-        self._service.sockets.tell_of_change(self._person_id, entry.conversation_id, self._socket)
+        self._service.sockets.tell_of_change(self._person_id, entry.conversation_id, self._socket.page)
 
     def _follow(self, reply_id: UUID, after: int) -> None:
         """Replay in a task of its own, so that a long one does not keep a `stop` waiting."""

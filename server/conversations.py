@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from backtalk import audit, receipts, sealing
 from backtalk.tables import Conversation, Message, Opinion, Reply, now
 from server.access import Caller, requires
+from server.changes import Page
 from server.events import FinishReason, State, whole_text
 from server.feedback import LessonOut
 from server.ledger import owned_conversation, texts_so_far
@@ -126,11 +127,11 @@ async def get_conversation(conversation_id: UUID, caller: User, service: Serving
 
 @router.patch("/{conversation_id}")
 async def change_conversation(
-    conversation_id: UUID, change: ConversationChange, caller: User, service: Serving
+    conversation_id: UUID, change: ConversationChange, caller: User, page: Page, service: Serving
 ) -> ConversationOut:
     """Rename it, archive it, or keep it out of training. The last counts from the next snapshot on."""
 
-    def write(session: Session) -> ConversationOut:
+    def write(session: Session) -> tuple[ConversationOut, UUID]:
         conversation = owned_conversation(session, caller.person_id, conversation_id)
         if change.train is not None and change.train != conversation.train:
             audit.record(session, caller.person_id, "consent.change", conversation_id, train=change.train)
@@ -141,20 +142,21 @@ async def change_conversation(
         conversation.updated_at = now()
         session.add(conversation)
         session.flush()
-        return _shown(conversation)
+        return _shown(conversation), conversation_id
 
-    return await service.writer.write(write)
+    return await service.changes.write(caller.person_id, page, write)
 
 
 @router.delete("/{conversation_id}", status_code=204)
-async def delete_conversation(conversation_id: UUID, caller: User, service: Serving) -> None:
+async def delete_conversation(conversation_id: UUID, caller: User, page: Page, service: Serving) -> None:
     """Delete it with all that was said in it; replies under way in it end."""
 
-    def write(session: Session) -> None:
+    def write(session: Session) -> tuple[None, UUID]:
         owned_conversation(session, caller.person_id, conversation_id)
         session.execute(sa.delete(Conversation).where(col(Conversation.id) == conversation_id))
+        return None, conversation_id
 
-    await service.writer.write(write)
+    await service.changes.write(caller.person_id, page, write)
     service.replies.drop(conversation_id=conversation_id)
 
 

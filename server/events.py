@@ -198,7 +198,8 @@ class Pong(Word):
 
 
 class Changed(Word):
-    """Something was asked in this conversation of yours, elsewhere; said to sockets that were opened for it."""
+    """This conversation of yours looks otherwise now: on another page something was asked in it or an opinion given, or
+    it was named, put away, shared or deleted. Said to sockets that were opened for it."""
 
     type: Literal["changed"] = "changed"
     conversation_id: UUID

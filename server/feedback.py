@@ -15,8 +15,9 @@ from sqlmodel import Session
 
 from backtalk import opinions, receipts
 from backtalk.opinions import ComparisonIn, Judgement
-from backtalk.tables import Opinion
+from backtalk.tables import Message, Opinion
 from server.access import Caller, requires
+from server.changes import Page
 from server.errors import NotFound
 from server.service import Service, get_service
 
@@ -89,9 +90,9 @@ class Learned(BaseModel):
 
 
 @router.put("/messages/{reply_id}/feedback")
-async def give(reply_id: UUID, given: Judgement, service: Held, caller: User) -> OpinionOut:
+async def give(reply_id: UUID, given: Judgement, service: Held, caller: User, page: Page) -> OpinionOut:
     """Keep the caller's opinion on a reply; the same again changes nothing."""
-    return await keep(service, caller.person_id, reply_id, given)
+    return await keep(service, caller.person_id, reply_id, given, page)
 
 
 @router.get("/messages/{reply_id}/feedback")
@@ -101,19 +102,27 @@ async def show(reply_id: UUID, service: Held, caller: User) -> OpinionOut:
 
 
 @router.delete("/messages/{reply_id}/feedback")
-async def withdraw(reply_id: UUID, service: Held, caller: User) -> OpinionOut:
+async def withdraw(reply_id: UUID, service: Held, caller: User, page: Page) -> OpinionOut:
     """Take the caller's opinion back: it counts and trains no longer."""
     service.limits.opinions.use(caller.person_id)
-    return await service.writer.write(lambda session: _out(opinions.withdraw(session, caller.person_id, reply_id)))
+
+    def change(session: Session) -> tuple[OpinionOut, UUID | None]:
+        withdrawn = _out(opinions.withdraw(session, caller.person_id, reply_id))
+        return withdrawn, _where(session, caller.person_id, reply_id)
+
+    return await service.changes.write(caller.person_id, page, change)
 
 
 @router.post("/comparisons")
-async def compare(given: ComparisonIn, service: Held, caller: User) -> ComparisonOut:
+async def compare(given: ComparisonIn, service: Held, caller: User, page: Page) -> ComparisonOut:
     """Keep which of two replies to one question is better; the same key again changes nothing."""
     service.limits.opinions.use(caller.person_id)
-    kept = await service.writer.write(
-        lambda session: ComparisonOut.model_validate(opinions.compare(session, caller.person_id, given))
-    )
+
+    def change(session: Session) -> tuple[ComparisonOut, UUID | None]:
+        kept = ComparisonOut.model_validate(opinions.compare(session, caller.person_id, given))
+        return kept, _where(session, caller.person_id, given.left_id)
+
+    kept = await service.changes.write(caller.person_id, page, change)
     service.metrics.opinions.labels("comparison").inc()
     return kept
 
@@ -150,18 +159,26 @@ async def keep(
     person_id: UUID,
     reply_id: UUID,
     given: Judgement,
+    page: str | None,
     also: Callable[[Session], None] = lambda session: None,
 ) -> OpinionOut:
     """Keep an opinion, and do something else in the same transaction, within the limit of opinions a minute."""
     service.limits.opinions.use(person_id)
 
-    def change(session: Session) -> OpinionOut:
+    def change(session: Session) -> tuple[OpinionOut, UUID | None]:
         also(session)
-        return _out(opinions.judge(session, person_id, reply_id, given))  # told as it is in this transaction
+        kept = _out(opinions.judge(session, person_id, reply_id, given))  # told as it is in this transaction
+        return kept, _where(session, person_id, reply_id)
 
-    kept = await service.writer.write(change)
+    kept = await service.changes.write(person_id, page, change)
     service.metrics.opinions.labels("opinion").inc()
     return kept
+
+
+def _where(session: Session, person_id: UUID, reply_id: UUID) -> UUID | None:
+    """The conversation in which the person finds this reply; raters judge replies of others, and find them nowhere."""
+    message = session.get(Message, reply_id)
+    return message.conversation_id if message is not None and message.person_id == person_id else None
 
 
 def _out(opinion: Opinion) -> OpinionOut:

@@ -23,6 +23,7 @@ from backtalk.template import Turn
 from server import answers
 from server.access import Caller, requires
 from server.answers import Answer, Part, Wish
+from server.changes import Page
 from server.errors import BadRequest, NotFound, Refusal, TooLong, Unavailable, answer, first_fault, refusal
 from server.events import message_text, whole_text
 from server.feedback import OpinionOut, keep
@@ -202,10 +203,10 @@ async def complete(given: ChatRequest, request: Request, service: Held, caller: 
 
 
 @router.post("/feedback")
-async def give_feedback(given: OpinionOnMessage, service: Held, caller: User) -> OpinionOut:
+async def give_feedback(given: OpinionOnMessage, service: Held, caller: User, page: Page) -> OpinionOut:
     """Keep the caller's opinion on a reply; the same body as the chat's, with `message_id`."""
     judgement = Judgement.model_validate(given.model_dump(exclude={"message_id"}))
-    return await keep(service, caller.person_id, given.message_id, judgement)
+    return await keep(service, caller.person_id, given.message_id, judgement, page)
 
 
 _UNCACHED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}

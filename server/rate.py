@@ -25,6 +25,7 @@ from backtalk.privacy import Redactor, Rule
 from backtalk.tables import Message, Opinion, PairItem, RateItem, Reply, now
 from server import queue
 from server.access import Caller, requires
+from server.changes import Page
 from server.errors import BadRequest, NotFound
 from server.feedback import ComparisonOut, OpinionOut, keep
 from server.queue import Wanted
@@ -147,7 +148,9 @@ async def progress(service: Held, caller: Rater, since: Moment | None = None) ->
 
 
 @router.post("/{item_id}")
-async def rate(item_id: UUID, given: Judgement | Verdict, service: Held, caller: Rater) -> OpinionOut | ComparisonOut:
+async def rate(
+    item_id: UUID, given: Judgement | Verdict, service: Held, caller: Rater, page: Page
+) -> OpinionOut | ComparisonOut:
     """Judge a reply that was given to the caller (the same body as feedback), or compare a pair (its `verdict`)."""
     item, pair = await service.read(lambda session: (session.get(RateItem, item_id), session.get(PairItem, item_id)))
     found = item or pair
@@ -168,7 +171,7 @@ async def rate(item_id: UUID, given: Judgement | Verdict, service: Held, caller:
         second = sa.update(RateItem).where(col(RateItem.id) == item_id, col(RateItem.first_rating).is_not(None))
         session.execute(second.values(second_rating=given.rating))
 
-    return await keep(service, caller.person_id, found.message_id, given, done)
+    return await keep(service, caller.person_id, found.message_id, given, page, done)
 
 
 async def _compare(service: Service, pair: PairItem, given: Verdict) -> ComparisonOut:

@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
-from uuid import UUID
 
 from fastapi.requests import HTTPConnection
 from sqlmodel import Session
@@ -23,6 +22,7 @@ from server.metrics import Metrics
 
 if TYPE_CHECKING:  # these modules need `Service`; `opened` brings them together
     from server.access import Identities
+    from server.changes import Changes
     from server.replies import Replies
     from server.sockets import Sockets
     from server.swapper import Swapper
@@ -46,6 +46,7 @@ class Service:
     metrics: Metrics
     identities: "Identities"
     sockets: "Sockets"
+    changes: "Changes"
     swapper: "Swapper"
     replies: "Replies"
 
@@ -70,6 +71,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     It does not wait for the engine: people can read, rate and sign in without one.
     """
     from server.access import Identities
+    from server.changes import Changes
     from server.mirror import Mirrors
     from server.replies import Replies
     from server.sockets import Sockets
@@ -96,15 +98,9 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         {
             "policy": lambda _: in_the_loop(events, lambda: swapper.wake()),
             "reply": lambda ids: in_the_loop(events, lambda: mirrors.hear(ids)),
-            "conversation": lambda ids: in_the_loop(events, lambda: hear_of_change(ids)),
+            "conversation": lambda ids: in_the_loop(events, lambda: changes.hear(ids)),
         },
     )
-
-    def hear_of_change(ids: list[str]) -> None:
-        """Something was asked, perhaps on another server; this one has told its own sockets already."""
-        if ids and ids[0] != str(replies.id):
-            sockets.tell_of_change(UUID(ids[1]), UUID(ids[2]))
-
     swapper = Swapper(settings, engine, database, writer, metrics, sockets.tell_all, ears.is_hearing)
     limits = Limits()
     mirrors = Mirrors(database, ears.is_hearing)
@@ -119,6 +115,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         on_begun=lambda: titles.make_way(),
         on_done=lambda running: titles.consider(running),
     )
+    changes = Changes(replies.id, writer, sockets)
     titles = Titles(database, writer, engine, swapper, replies, sockets)
     service = Service(
         settings=settings,
@@ -129,6 +126,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         metrics=metrics,
         identities=Identities(),
         sockets=sockets,
+        changes=changes,
         swapper=swapper,
         replies=replies,
     )

@@ -14,6 +14,7 @@ from backtalk import audit
 from backtalk.branch import branch
 from backtalk.tables import Conversation, Message, Reply, Share
 from server.access import Caller, anyone, requires
+from server.changes import Page
 from server.errors import BadRequest, NotFound
 from server.ledger import owned_conversation
 from server.service import Service, get_service
@@ -63,10 +64,10 @@ class SharedOut(BaseModel):
 
 
 @router.put("/conversations/{conversation_id}/share")
-async def share(conversation_id: UUID, given: ShareIn, caller: User, service: Serving) -> ShareOut:
+async def share(conversation_id: UUID, given: ShareIn, caller: User, page: Page, service: Serving) -> ShareOut:
     """Make the conversation's link, or let the one it has show this branch."""
 
-    def write(session: Session) -> ShareOut:
+    def write(session: Session) -> tuple[ShareOut, UUID]:
         conversation = owned_conversation(session, caller.person_id, conversation_id)
         inside = select(Message).where(Message.conversation_id == conversation_id)
         if given.message_id is not None:
@@ -84,9 +85,9 @@ async def share(conversation_id: UUID, given: ShareIn, caller: User, service: Se
         link.message_id = message.id
         session.add(link)
         session.flush()
-        return _out(link, conversation)
+        return _out(link, conversation), conversation_id
 
-    return await service.writer.write(write)
+    return await service.changes.write(caller.person_id, page, write)
 
 
 @router.get("/conversations/{conversation_id}/share")
@@ -104,17 +105,18 @@ async def show_share(conversation_id: UUID, caller: User, service: Serving) -> S
 
 
 @router.delete("/conversations/{conversation_id}/share", status_code=204)
-async def revoke(conversation_id: UUID, caller: User, service: Serving) -> None:
+async def revoke(conversation_id: UUID, caller: User, page: Page, service: Serving) -> None:
     """Take the link back: from now on it leads nowhere, and a later one is another."""
 
-    def write(session: Session) -> None:
+    def write(session: Session) -> tuple[None, UUID | None]:
         owned_conversation(session, caller.person_id, conversation_id)
         if _link(session, conversation_id) is None:
-            return
+            return None, None
         session.execute(sa.delete(Share).where(col(Share.conversation_id) == conversation_id))
         audit.record(session, caller.person_id, "conversation.unshare", conversation_id)
+        return None, conversation_id
 
-    await service.writer.write(write)
+    await service.changes.write(caller.person_id, page, write)
 
 
 @router.get("/me/shares")

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from fastapi import WebSocket, WebSocketDisconnect
 from pydantic import BaseModel
@@ -31,10 +31,20 @@ LINGER_SECONDS = 10.0
 class Socket:
     """One open socket. `send` never waits; a task of its own writes."""
 
-    def __init__(self, websocket: WebSocket, caller: Caller, metrics: Metrics, *, hears_changes: bool = False) -> None:
+    def __init__(
+        self,
+        websocket: WebSocket,
+        caller: Caller,
+        metrics: Metrics,
+        *,
+        page: str | None = None,
+        hears_changes: bool = False,
+    ) -> None:
         self.caller = caller
+        self.page = page or uuid4().hex
+        """The name of the page that it belongs to; one that has none is a page of its own."""
         self.hears_changes = hears_changes
-        """Is it told what its person asks on other sockets?"""
+        """Is it told what its person does on other pages?"""
         self._websocket = websocket
         self._metrics = metrics
         self._outbox: deque[tuple[str, int]] = deque()
@@ -144,10 +154,10 @@ class Sockets:
         for socket in self._of.get(person_id, ()):
             socket.say(word)
 
-    def tell_of_change(self, person_id: UUID, conversation_id: UUID, asking: Socket | None = None) -> None:
-        """Say to a person's open pages, but for the asking one, that something was asked in a conversation."""
+    def tell_of_change(self, person_id: UUID, conversation_id: UUID, page: str | None) -> None:
+        """Say to a person's open pages, but for the one where it was done, that a conversation looks otherwise now."""
         for socket in self._of.get(person_id, ()):
-            if socket.hears_changes and socket is not asking:
+            if socket.hears_changes and socket.page != page:
                 socket.say(Changed(conversation_id=conversation_id))
 
     async def watch(self, service: Service) -> None:

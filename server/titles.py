@@ -16,6 +16,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
+from backtalk import bells
 from backtalk.database import Database
 from backtalk.engine.client import Engine, Generation
 from backtalk.engine.errors import EngineLost, EngineRefused, LoadFailed
@@ -130,14 +131,22 @@ class Titles:
         if reason == "stopped":
             return False
         title = title_in("".join(text for text, _ in pieces), f"{question}\n{reply}") if reason == "stop" else None
-        conversation_id = untitled.entry.conversation_id
-        if title is not None and await self._writer.write(lambda session: _name(session, conversation_id, title)):
+        if title is not None and await self._writer.write(lambda session: self._name(session, untitled, title)):
             self._sockets.tell(untitled.person_id, Notice(kind="conversation_titled", policy_version=None))
         return True
 
     def _said(self, entry: Entry) -> tuple[str, str] | None:
         with self._database.read() as session:
             return _exchange(session, entry)
+
+    def _name(self, session: Session, untitled: _Untitled, title: str) -> bool:
+        conversation = session.get(Conversation, untitled.entry.conversation_id, with_for_update=True)
+        if conversation is None or conversation.titled_by != "words":
+            return False
+        conversation.title, conversation.titled_by = title, "model"
+        session.add(conversation)
+        bells.ring(session, "conversation", self._replies.id, untitled.person_id, conversation.id)
+        return True
 
 
 def title_in(text: str, said: str) -> str | None:
@@ -182,12 +191,3 @@ def _exchange(session: Session, entry: Entry) -> tuple[str, str] | None:
     if question is None or reply is None or question.key is None:  # programs have no list of conversations
         return None
     return question.content, reply.content
-
-
-def _name(session: Session, conversation_id: UUID, title: str) -> bool:
-    conversation = session.get(Conversation, conversation_id, with_for_update=True)
-    if conversation is None or conversation.titled_by != "words":
-        return False
-    conversation.title, conversation.titled_by = title, "model"
-    session.add(conversation)
-    return True

@@ -1,5 +1,10 @@
 /** Every HTTP call of the client goes through `call`: same header, same errors. */
 
+import { newKey } from './key'
+
+/** The name of this page. The server tells the person's other pages what was done here, and not this one. */
+export const page = newKey()
+
 export class HttpError extends Error {
   constructor(
     readonly status: number,
@@ -31,7 +36,7 @@ type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 export async function call<T>(method: Method, path: string, body?: unknown, patience?: number): Promise<T> {
   const headers: Record<string, string> = { Accept: 'application/json' }
   if (method !== 'GET') {
-    headers['X-Backtalk'] = '1'
+    headers['X-Backtalk'] = page
     headers['Content-Type'] = 'application/json'
   }
   let response: Response

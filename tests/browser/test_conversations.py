@@ -99,6 +99,28 @@ def test_a_deleted_conversation_is_gone_for_good_when_the_page_is_left(
     expect(guest.page.get_by_role("alert")).to_contain_text("does not exist, or it belongs to somebody else")
 
 
+def test_what_is_done_on_one_device_shows_on_the_other_and_is_not_fetched_again_here(
+    guest: Visitor, laid: list[Laid], visit: Visit
+) -> None:
+    other = visit(guest.me).open(laid[0].path)
+    expect(link(other, "How tall is a giraffe?")).to_be_visible()
+    choose(guest, "How tall is a giraffe?", "Rename")
+    title = guest.page.get_by_role("textbox", name="Title")
+    title.fill("Long necks")
+    title.press("Enter")
+    expect(link(other, "Long necks")).to_be_visible()
+    fetched: list[str] = []
+    guest.page.on("request", lambda request: fetched.append(request.url) if request.method == "GET" else None)
+    guest.button("Good reply").click()
+    expect(other.button("Good reply")).to_have_attribute("aria-pressed", "true")
+    other.button("Good reply").click()
+    expect(guest.button("Good reply")).to_have_attribute("aria-pressed", "false")
+    assert len([url for url in fetched if url.endswith("/messages")]) == 1, "once for the thumb taken back there"
+    choose(guest, "Long necks", "Delete")
+    expect(link(other, "Long necks")).to_have_count(0)
+    expect(other.page.get_by_role("alert")).to_contain_text("does not exist")
+
+
 def row_menu(visitor: Visitor, title: str, item: str) -> None:
     visitor.page.get_by_role("link", name=title).hover()
     visitor.button(f"More about “{title}”").click()

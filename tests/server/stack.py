@@ -209,9 +209,9 @@ class Stack:
         return number
 
     @contextlib.asynccontextmanager
-    async def chat(self, someone: Someone, *, changes: bool = False) -> AsyncIterator[Chat]:
-        """An open chat socket of this person; with `changes` it is told what they ask elsewhere."""
-        address = f"ws://127.0.0.1:{self.port}/ws/chat" + ("?changes=true" if changes else "")
+    async def chat(self, someone: Someone, *, changes: bool = False, page: str | None = None) -> AsyncIterator[Chat]:
+        """An open chat socket of this person; with `changes` it is told what they do on other pages than this one."""
+        address = f"ws://127.0.0.1:{self.port}/ws/chat?changes={changes}" + (f"&page={page}" if page else "")
         async with connect(address, additional_headers=someone.headers) as connection:
             yield Chat(connection)
 

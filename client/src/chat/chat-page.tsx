@@ -121,7 +121,9 @@ function useSession(isKnown: boolean): void {
   const client = useQueryClient()
   const personChanged = usePersonChanged()
   useEffect(() => {
-    session.onConversationChanged = () => void client.invalidateQueries({ queryKey: ['conversations'] })
+    session.onConversationChanged = () => {
+      for (const key of ['conversations', 'share', 'shares']) void client.invalidateQueries({ queryKey: [key] })
+    }
     session.onTurnedAway = () => void isStranger().then((isIt) => (isIt ? personChanged() : undefined))
     if (isKnown) session.open()
   }, [client, isKnown, personChanged])

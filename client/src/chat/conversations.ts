@@ -28,7 +28,6 @@ export function useChangeConversation() {
   return useMutation({
     mutationFn: ({ id, ...change }: { id: string; title?: string; archived?: boolean; train?: boolean }) =>
       call<Conversation>('PATCH', `/api/conversations/${id}`, change),
-    onSuccess: ({ id }) => session.tellOtherTabs(id),
     onSettled: () => client.invalidateQueries({ queryKey: ['conversations'] }),
   })
 }
@@ -69,7 +68,6 @@ async function deleteNow(id: string): Promise<void> {
     await call('DELETE', `/api/conversations/${id}`)
     session.dispatch({ type: 'forgotten', conversation: id })
     session.onConversationChanged()
-    session.tellOtherTabs(id)
   } catch {
     spare(id) // it shows again: it is still there
   }
@@ -86,6 +84,5 @@ window.addEventListener('pagehide', () => {
       headers: { 'X-Backtalk': '1', 'Content-Type': 'application/json' },
       body: '{}',
     })
-    session.tellOtherTabs(id)
   }
 })

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 
 import type { ChatEvent, ChatRequest } from '../events'
+import { call } from '../http'
 import { ChatSession, useChat, useConnection } from './session'
 import type { Message } from './message'
 import { nothingYet } from './state'
@@ -15,7 +16,7 @@ class Server {
   onmessage: ((event: { data: string }) => void) | null = null
   onclose: ((event: { code: number }) => void) | null = null
 
-  constructor() {
+  constructor(readonly address: URL) {
     Server.sockets.push(this)
   }
 
@@ -257,19 +258,13 @@ test('several changes elsewhere are one refresh of the list, and of what is show
   expect([fetch.mock.calls.length, told.mock.calls.length]).toEqual([1, 2])
 })
 
-test('what was changed in another tab of this browser is fetched, and what was changed here is not fetched twice', async () => {
-  const fetch = vi.fn(() => Promise.resolve(Response.json({ items: [] })))
+test('a call bears the name under which the socket was opened, so that the server need not tell this page of it', async () => {
+  const fetch = vi.fn<typeof globalThis.fetch>(() => Promise.resolve(Response.json({})))
   vi.stubGlobal('fetch', fetch)
-  const told = vi.fn()
-  session.onConversationChanged = told
-  session.show('c1')
-  const other = new ChatSession()
-  session.tellOtherTabs('c1')
-  other.tellOtherTabs('c1')
-  await vi.waitFor(() => expect(told).toHaveBeenCalledOnce())
-  expect(fetch).toHaveBeenCalledTimes(2)
-  await vi.advanceTimersByTimeAsync(1_000)
-  expect(told).toHaveBeenCalledOnce()
+  await call('PATCH', '/api/conversations/c1', { title: 'Tea' })
+  const name = latest().address.searchParams.get('page')
+  expect(name).toMatch(/^[0-9a-f]{32}$/)
+  expect(fetch.mock.calls[0]?.[1]?.headers).toMatchObject({ 'X-Backtalk': name })
 })
 
 test('what is on the page stays when it cannot be fetched again', async () => {

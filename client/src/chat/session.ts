@@ -9,7 +9,7 @@
 import { create } from 'zustand'
 
 import type { Asked, ChatEvent } from '../events'
-import { call, HttpError, type Items } from '../http'
+import { call, HttpError, type Items, page } from '../http'
 import { newKey } from '../key'
 import { type Connection, Socket } from '../socket'
 import { useManner, wishOf } from './manner'
@@ -40,19 +40,18 @@ export class ChatSession {
   private readonly unsentStops = new Set<string>()
   private readonly retries = new Map<string, ReturnType<typeof setTimeout>>()
   private readonly loads = new Map<string, Promise<void>>()
-  private readonly otherTabs = new BroadcastChannel('backtalk.changed')
   /** Runs while changes are gathered. */
   private gathering: ReturnType<typeof setTimeout> | undefined
   private isShownStale = false
   private shown: string | null = null
   private hasBeenOpen = false
-  /** Told whenever a conversation has begun or one of its replies has ended: the list beside may have changed. */
+  /** Told whenever a conversation has begun, one of its replies has ended, or something was done on another page. */
   onConversationChanged: () => void = () => undefined
   /** Told when the server turns the socket away: the session may have been ended elsewhere. */
   onTurnedAway: () => void = () => undefined
 
   constructor() {
-    this.socket = new Socket('/ws/chat?changes=true', {
+    this.socket = new Socket(`/ws/chat?changes=true&page=${page}`, {
       onFrame: (frame) => this.receive(frame as ChatEvent),
       onConnection: (connection) => this.connected(connection),
       onTurnedAway: () => this.onTurnedAway(),
@@ -68,12 +67,10 @@ export class ChatSession {
     }
     this.socket.open()
     window.addEventListener('focus', this.lookAgain)
-    this.otherTabs.onmessage = ({ data }: MessageEvent<string>) => this.changed(data)
   }
 
   close(): void {
     window.removeEventListener('focus', this.lookAgain)
-    this.otherTabs.onmessage = null
     clearTimeout(this.gathering)
     this.gathering = undefined
     this.socket.close()
@@ -145,11 +142,6 @@ export class ChatSession {
     const load = this.fetchMessages(conversation).finally(() => this.loads.delete(conversation))
     this.loads.set(conversation, load)
     return load
-  }
-
-  /** The other tabs of this browser show what was changed here. */
-  tellOtherTabs(conversation: string): void {
-    this.otherTabs.postMessage(conversation)
   }
 
   dispatch(action: ChatAction): void {

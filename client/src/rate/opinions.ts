@@ -32,7 +32,7 @@ export function give(reply: string, opinion: Opinion): void {
   })
 }
 
-/** The tabs beside this one show the opinion as well, and need not ask for it. */
+/** The tabs beside this one show the opinion at once: it has left the outbox, which was all they knew of it. */
 const otherTabs = new BroadcastChannel('backtalk.opinions')
 otherTabs.onmessage = ({ data }: MessageEvent<ChatAction>) => session.dispatch(data)
 

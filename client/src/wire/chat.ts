@@ -57,7 +57,7 @@ export interface Stop {
   reply_id: string
 }
 
-/** Something was asked in this conversation of yours, elsewhere; said to sockets that were opened for it. */
+/** This conversation of yours looks otherwise now: on another page something was asked in it or an opinion given, or it was named, put away, shared or deleted. Said to sockets that were opened for it. */
 export interface Changed {
   type: 'changed'
   conversation_id: string
