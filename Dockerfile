@@ -19,11 +19,11 @@ RUN python -m venv /opt/backtalk
 
 FROM source AS install-cpu
 RUN /opt/backtalk/bin/pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu \
-    -c requirements.lock ".[parquet]"
+    -c requirements.lock ".[parquet,otel]"
 
 FROM source AS install-cuda
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cu130
-RUN /opt/backtalk/bin/pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" -c requirements.lock ".[parquet]"
+RUN /opt/backtalk/bin/pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" -c requirements.lock ".[parquet,otel]"
 
 FROM python:3.12-slim AS base
 # `backtalk backup` asks pg_dump where the data is in Postgres.

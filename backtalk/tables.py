@@ -186,6 +186,7 @@ class Reply(Row, table=True):
     resumptions: int = 0  # how often in a row it was taken up again without getting any further
     server_id: UUID | None = None  # who writes it, or wrote it last
     stop_wanted: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})  # asked on another server
+    traceparent: str | None = None  # the span of what asked for it (W3C Trace Context), if that was traced
 
 
 class Server(Row, table=True):

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col
 
-from backtalk import runs
+from backtalk import runs, tracing
 from backtalk.database import Database
 from backtalk.tables import Json, Metric, RunItem, RunLine, RunPerson, Sample
 from learner.journal import Journal
@@ -64,6 +64,8 @@ class RunJournal(Journal):
         super().__init__()
         self.run_id, self.epoch = run_id, epoch
         self.cancelled = threading.Event()
+        self.span = ExitStack()
+        """That of the stage under way; whoever does the run closes it."""
         self.done = 0.0
         self._database = database
         self._on_progress = on_progress
@@ -93,6 +95,8 @@ class RunJournal(Journal):
         """See `Journal.begin`; also notes how long the stage before took."""
         self._note_seconds()
         super().begin(stage)
+        self.span.close()
+        self.span.enter_context(tracing.span(stage))
         log.info("step %s begins", stage)
         self.done = SHARES[stage][0]
         self.flush()

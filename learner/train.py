@@ -17,7 +17,7 @@ import sqlalchemy as sa
 import torch
 from sqlmodel import Session, col
 
-from backtalk import policies, privacy, runs, trouble, weights
+from backtalk import policies, privacy, runs, tracing, trouble, weights
 from backtalk.database import Database
 from backtalk.engine.loading import pick_device
 from backtalk.recipe import Recipe, RecipeError, load_recipe
@@ -66,11 +66,12 @@ def train(
     """
     journal = RunJournal(database, run.id, epoch, on_progress)
     report: Json = {}
-    with lease(database, journal, leave), told_to(journal.say):
+    with lease(database, journal, leave), told_to(journal.say), journal.span:
         try:
             journal.start_over()
             recipe = load_recipe(run.recipe)
             number = learn(settings, database, run.id, recipe, journal, report)
+            tracing.current().set_attribute("backtalk.policy.version", number)
         except (Rejected, RecipeError, NotFinite, RolloutFailed) as reason:
             log.info("rejected: %s", reason)
             journal.end("rejected", str(reason), report)
@@ -260,9 +261,17 @@ def main() -> None:
     if parallel.rank():
         logging.getLogger().setLevel(logging.WARNING)  # the first one tells
         follow(settings, database, run)
-    elif train(settings, database, run, run.epoch, leave=leave) == "cancelled" and parallel.size() > 1:
+    elif _traced(settings, database, run, leave) == "cancelled" and parallel.size() > 1:
         leave("cancelled")  # the others wait for this process; torchrun ends them when it has gone
     parallel.leave()
+
+
+def _traced(settings: Settings, database: Database, run: Run, leave: Callable[[str], object]) -> str:
+    """Do the run as one trace, with a span for each stage."""
+    with tracing.exporting("learner"), tracing.span("run", {"backtalk.run.id": str(run.id)}) as span:
+        state = train(settings, database, run, run.epoch, leave=leave)
+        span.set_attribute("backtalk.run.state", state)
+        return state
 
 
 def _asked_for(database: Database, arguments: Sequence[str]) -> Run | None:

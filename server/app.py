@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 
-from backtalk import __version__
+from backtalk import __version__, tracing
 from backtalk.settings import Settings
 from server import chat, conversations, errors, feedback, health, oidc, openai, operate, people, rate, shares, tgi
-from server.edge import KnownHosts, SafeHeaders, SmallBodies
+from server.edge import KnownHosts, SafeHeaders, SmallBodies, Traced
 from server.pages import Pages
 from server.service import opened
 
@@ -18,9 +18,10 @@ def make_app(settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened(settings) as service:
-            app.state.service = service
-            yield
+        with tracing.exporting("server"):
+            async with opened(settings) as service:
+                app.state.service = service
+                yield
 
     app = FastAPI(
         title="Backtalk",
@@ -30,6 +31,8 @@ def make_app(settings: Settings) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
+        # FastAPI's own telemetry would hold people's addresses and what they search for.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     errors.install(app)
     app.include_router(health.router)
@@ -44,7 +47,7 @@ def make_app(settings: Settings) -> FastAPI:
     app.include_router(openai.router)
     app.include_router(tgi.router)
     app.router.default = Pages()
-    for layer in (SmallBodies, errors.LastResort):  # the last one added is the outermost
+    for layer in (SmallBodies, Traced, errors.LastResort):  # the last one added is the outermost
         app.add_middleware(layer)
     app.add_middleware(KnownHosts, settings=settings)
     app.add_middleware(SafeHeaders, settings=settings)

@@ -7,8 +7,10 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, WebSocket
+from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
+from backtalk import tracing
 from server.access import Caller, requires
 from server.changes import Page
 from server.errors import BadRequest, Busy, Refusal, TooLong, first_fault, refusal
@@ -104,20 +106,26 @@ class _Visit:
             self._refuse(key, error)
 
     async def _do(self, content: bytes) -> None:
-        replies = self._service.replies
         match chat_request.validate_json(content):
-            case Say() as say:
-                self._begin(say.key, await replies.say(self._person_id, say))
-            case Regenerate() as regenerate:
-                self._begin(regenerate.key, await replies.regenerate(self._person_id, regenerate))
-            case Continue() as longer:
-                self._begin(longer.key, await replies.go_on(self._person_id, longer))
+            case Say() | Regenerate() | Continue() as asked:
+                with tracing.span(f"/ws/chat {asked.type}", kind=SpanKind.SERVER):
+                    self._begin(asked.key, await self._ask(asked))
             case Stop(reply_id=reply_id):
-                await replies.stop(self._person_id, reply_id)
+                await self._service.replies.stop(self._person_id, reply_id)
             case Follow(reply_id=reply_id, after=after):
                 self._follow(reply_id, after)
             case Ping():
                 self._socket.say(Pong())
+
+    async def _ask(self, asked: Say | Regenerate | Continue) -> Entry:
+        replies = self._service.replies
+        match asked:
+            case Say():
+                return await replies.say(self._person_id, asked)
+            case Regenerate():
+                return await replies.regenerate(self._person_id, asked)
+            case Continue():
+                return await replies.go_on(self._person_id, asked)
 
     def _begin(self, key: str, entry: Entry) -> None:
         started = Started(

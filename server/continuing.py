@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
+from backtalk import tracing
 from backtalk.engine.sampling import Sampling
 from backtalk.engine.text import TextStream
 from backtalk.tables import Delta, Reply
@@ -86,6 +87,7 @@ def plan(
         prompt=cut.prompt,
         engine=cut.engine,
         server_id=server_id,
+        traceparent=tracing.traceparent(),
     )
     return longer, text
 
@@ -104,6 +106,7 @@ def enter(session: Session, longer: Plan, cut: Cut, text: str) -> tuple[Unfinish
         tokens=list(cut.tokens) if text else [],
         logprobs=list(cut.logprobs) if text else [],
         resumptions=0,
+        traceparent=longer.traceparent,
     )
     return begun, is_new
 

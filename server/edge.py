@@ -3,9 +3,11 @@
 import asyncio
 import re
 
+from opentelemetry.trace import SpanKind
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from backtalk import tracing
 from backtalk.settings import Settings
 from server.access import is_known_host, is_secure
 from server.errors import BadRequest, Refusal, TooLarge, TooSlow, answer
@@ -103,6 +105,34 @@ class SmallBodies:
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self._app(scope, replay, send)
+
+
+class Traced:
+    """Begins the trace of a reply that is asked for over HTTP, or goes on with the one that its request names."""
+
+    DOORS = ("/v1/chat/completions", "/generate", "/generate_stream", "/")
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the app in a span, from the request to the last byte of the answer."""
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in self.DOORS:
+            await self._app(scope, receive, send)
+            return
+        known = {"http.request.method": "POST", "http.route": scope["path"], "url.scheme": scope["scheme"]}
+        traceparent = Headers(scope=scope).get(tracing.TRACEPARENT)
+        name = f"POST {scope['path']}"
+        with tracing.span(name, known, traceparent=traceparent, kind=SpanKind.SERVER) as span:
+
+            async def tell(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    span.set_attribute("http.response.status_code", message["status"])
+                    if message["status"] >= 500:
+                        tracing.fail(span, str(message["status"]))
+                await send(message)
+
+            await self._app(scope, receive, tell)
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:

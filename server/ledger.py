@@ -65,6 +65,8 @@ class Plan:
     engine: str
     server_id: UUID | None = None
     """Who will write it."""
+    traceparent: str | None = None
+    """The span of what asked for it, if that is traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class Unfinished:
     tokens: list[int]
     logprobs: list[float]
     resumptions: int
+    traceparent: str | None = None
 
 
 def digest_request(content: dict[str, Any]) -> str:
@@ -312,6 +315,7 @@ def enter(session: Session, plan: Plan) -> tuple[Entry, bool]:
             prompt=pack_tokens(plan.prompt),
             prompt_tokens=len(plan.prompt),
             server_id=plan.server_id,
+            traceparent=plan.traceparent,
         )
     )
     session.flush()
@@ -440,6 +444,7 @@ def unfinished(session: Session, server_id: UUID | None = None) -> list[Unfinish
                 tokens=[token for delta in deltas for token in unpack_tokens(delta.tokens)],
                 logprobs=[logprob for delta in deltas for logprob in unpack_logprobs(delta.logprobs)],
                 resumptions=reply.resumptions,
+                traceparent=reply.traceparent,
             )
         )
     return found

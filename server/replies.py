@@ -14,9 +14,11 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
+from opentelemetry.trace import Span, use_span
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlmodel import Session
 
+from backtalk import tracing
 from backtalk.database import Database
 from backtalk.engine.client import Engine
 from backtalk.engine.errors import EngineBusy, EngineLost, EngineRefused, LoadFailed
@@ -162,6 +164,7 @@ class Replies:
                     prompt=prompt,
                     engine=self._engine_name,
                     server_id=self._id,
+                    traceparent=tracing.traceparent(),
                 )
                 entry, is_new = await self._enter(lambda session: ledger.enter(session, plan))
             except BaseException as error:
@@ -169,7 +172,9 @@ class Replies:
                 self._release(person_id, version.number)
                 raise
             if is_new and entry.reply_id not in self._running:
-                self._start(Running(entry, person_id, sampling, list(prompt), Log(entry.reply_id), turns=turns))
+                running = Running(entry, person_id, sampling, list(prompt), Log(entry.reply_id), turns=turns)
+                running.traceparent = plan.traceparent
+                self._start(running)
             else:
                 self._release(person_id, version.number)  # another server entered the same request just before us
             await self._settle_doubts()
@@ -344,6 +349,7 @@ class Replies:
 
     def _start(self, running: Running, is_resumed: bool = False) -> None:
         self._running[running.id] = running
+        running.span = _span(running)
         self._idle.clear()
         self._on_begun()
         self._metrics.running.set(len(self._running))
@@ -352,11 +358,12 @@ class Replies:
     async def _run(self, running: Running, is_resumed: bool) -> None:
         """Generate until the reply ends, on whatever engine is there."""
         try:
-            while running.finish_reason is None:
-                if is_resumed:
-                    await self._count_resumption(running)
-                await self._generate(running)
-                is_resumed = True
+            with use_span(running.span, record_exception=False, set_status_on_exception=False):
+                while running.finish_reason is None:
+                    if is_resumed:
+                        await self._count_resumption(running)
+                    await self._generate(running)
+                    is_resumed = True
         except asyncio.CancelledError:
             if not running.is_stopping:
                 raise  # the server ends; the next one takes it up
@@ -373,6 +380,7 @@ class Replies:
         """Take chunks until the reply ends or the engine is lost."""
         while True:
             await self._swapper.hold(running.entry.version)
+            running.span.add_event("handed to the engine", {"backtalk.tokens_so_far": len(running.tokens)})
             running.generation = self._engine.generate(
                 [*running.prompt, *running.tokens],
                 running.entry.version,
@@ -478,6 +486,9 @@ class Replies:
         for running, texts, count, reason in news:
             running.fresh = running.fresh[sum(map(len, texts)) :]
             running.stored, running.offered = count, None
+            if texts and not running.log.texts:
+                running.span.add_event("first text")
+                running.span.set_attribute("gen_ai.response.time_to_first_chunk", time.monotonic() - running.began_at)
             for text in texts:
                 running.log.add(text)
             if texts:
@@ -496,6 +507,10 @@ class Replies:
             self._writer.submit(lambda session: ledger.count_resumptions(session, reply_id, 0))
 
     def _end(self, running: Running, reason: FinishReason) -> None:
+        running.span.set_attribute("gen_ai.usage.output_tokens", len(running.tokens))
+        running.span.set_attribute("gen_ai.response.finish_reasons", [reason])
+        if reason == "error":
+            tracing.fail(running.span, "reply")
         self._forget(running)
         version = running.entry.version
         self._metrics.replies.labels(STATES[reason], version).inc()
@@ -506,6 +521,7 @@ class Replies:
             self._on_done(running)
 
     def _forget(self, running: Running) -> None:
+        running.span.end()
         if self._running.pop(running.id, None) is not None:
             self._release(running.person_id, running.entry.version)
             self._metrics.running.set(len(self._running))
@@ -538,6 +554,8 @@ class Replies:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, *self._tasks, return_exceptions=True)
+        for running in self._running.values():
+            running.span.end()
         await self._mirrors.close()
         self._has_left = True
         with contextlib.suppress(StorageError):
@@ -574,7 +592,28 @@ def _running(left: Unfinished) -> Running:
         logprobs=left.logprobs,
         stored=len(left.tokens),
         resumptions=left.resumptions,
+        traceparent=left.traceparent,
     )
+
+
+def _span(running: Running) -> Span:
+    """What is told of a reply to those who trace: figures, never a word of it."""
+    model, sampling = f"backtalk-{running.entry.version}", running.sampling
+    known: dict[str, tracing.Value] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "backtalk",
+        "gen_ai.request.model": model,
+        "gen_ai.response.model": model,
+        "gen_ai.request.max_tokens": sampling.max_tokens,
+        "gen_ai.request.temperature": sampling.temperature,
+        "gen_ai.request.top_p": sampling.top_p,
+        "gen_ai.conversation.id": str(running.entry.conversation_id),
+        "gen_ai.response.id": str(running.id),
+        "gen_ai.usage.input_tokens": len(running.prompt),
+        "backtalk.policy.version": running.entry.version,
+        "backtalk.resumptions": running.resumptions,
+    }
+    return tracing.start(f"chat {model}", known, traceparent=running.traceparent)
 
 
 class _GivenUp(Exception):

@@ -1,9 +1,12 @@
 """One reply under way: what it was asked, what it has made, and how much of that is durable."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
+
+from opentelemetry.trace import INVALID_SPAN, Span
 
 from backtalk.engine.client import Chunk, Generation
 from backtalk.engine.sampling import Sampling
@@ -34,6 +37,11 @@ class Running:
     finish_reason: FinishReason | None = None
     generation: Generation | None = None
     task: asyncio.Task[None] | None = None
+    traceparent: str | None = None
+    """What asked for it, if that is traced."""
+    began_at: float = field(default_factory=time.monotonic)
+    span: Span = INVALID_SPAN
+    """The reply, from its beginning here until its end is told."""
     is_stopping: bool = False
     turns: Sequence[Turn] = ()
     """The conversation, for engines that take no tokens; nobody knows it any more after a restart."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from backtalk import tracing
 from backtalk.engine import wire
 from backtalk.engine.errors import EngineBusy, EngineError, EngineLost, EngineRefused, LoadFailed
 from backtalk.engine.sampling import FinishReason, Priority, Sampling
@@ -295,18 +296,17 @@ class LocalEngine(Engine):
         self._next_id += 1
         id = self._next_id
         generation = Generation(lambda: self._cancel(id))
-        sent = self._send(
-            {
-                "op": "generate",
-                "id": id,
-                "prompt": list(prompt),
-                "version": version,
-                "sampling": sampling.to_dict(),
-                "position": position,
-                "priority": priority,
-                "group": group,
-            }
-        )
+        message = {
+            "op": "generate",
+            "id": id,
+            "prompt": list(prompt),
+            "version": version,
+            "sampling": sampling.to_dict(),
+            "position": position,
+            "priority": priority,
+            "group": group,
+        }
+        sent = self._send(message | (tracing.headers() if priority == "chat" else {}))
         if sent:
             self._generations[id] = generation
             if priority == "chat":

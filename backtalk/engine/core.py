@@ -13,7 +13,7 @@ from backtalk.engine.pace import Pace
 from backtalk.engine.pages import PAGE
 from backtalk.engine.runner import Flight, Runner, Step
 from backtalk.engine.sampling import FinishReason, Priority, Sampling
-from backtalk.engine.scheduler import Chunk, Limits, Request, Scheduler
+from backtalk.engine.scheduler import Chunk, Course, Limits, Plan, Request, Scheduler
 from backtalk.engine.text import TextStream
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,8 @@ class _Launched:
     """Chats that get their next token in it."""
     prompt: int
     """Tokens of prompts that it computes."""
+    filled: list[Course]
+    """Of requests that are traced: those whose first token it draws."""
 
 
 class Core:
@@ -116,6 +118,7 @@ class Core:
         priority: Priority = "chat",
         group: str = "",
         position: int = 0,
+        traceparent: str | None = None,
     ) -> None:
         """Take a request, bound to its version to the end.
 
@@ -127,6 +130,7 @@ class Core:
             priority: chats go before rollouts.
             group: groups take turns.
             position: see `prompt`.
+            traceparent: the span that it belongs to, if it is traced.
 
         Raises:
             EngineRefused: `bad_request`, `too_long`, `version`; EngineBusy when the line is full.
@@ -145,6 +149,7 @@ class Core:
             priority=priority,
             group=group,
             position=position,
+            course=None if traceparent is None else Course(traceparent, asked=time.time_ns()),
         )
         request.shares = resident.runner.shares_pages
         request.limit = min(request.limit, resident.runner.context, PAGE * self.scheduler.pages.count)
@@ -193,7 +198,7 @@ class Core:
             together.setdefault(self.versions[number].runner, []).extend(chunks)
         prompt = sum(chunk.count for chunks in plan.chunks.values() for chunk in chunks)
         self.prompt_tokens += prompt
-        launched = _Launched([], decoding, prompt)
+        launched = _Launched([], decoding, prompt, self._note_courses(plan))
         for runner, chunks in together.items():
             try:
                 flight = runner.launch(chunks)
@@ -204,6 +209,21 @@ class Core:
                 for request in flight.requests:
                     request.ahead += 1
         return launched
+
+    def _note_courses(self, plan: Plan) -> list[Course]:
+        """Write down whose prompt is begun in this step; those whose first token it draws are returned."""
+        filled: list[Course] = []
+        for chunks in plan.chunks.values():
+            for chunk in chunks:
+                course = chunk.request.course
+                if course is None:
+                    continue
+                if course.begun is None:
+                    course.begun, course.kept = time.time_ns(), chunk.start
+                course.steps += 1
+                if chunk.is_last:
+                    filled.append(course)
+        return filled
 
     def _land(self, outputs: list[Output]) -> None:
         launched, self._launched = self._launched, None
@@ -218,6 +238,8 @@ class Core:
                 self._fail(runner, outputs)
             else:
                 self._take_in(step, outputs)
+        for course in launched.filled:
+            course.filled = time.time_ns()
         now = self._clock()
         self._pace.learn(now - self._landed, launched.decoding, launched.prompt)
         self._landed = now

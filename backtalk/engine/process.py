@@ -24,8 +24,8 @@ from typing import Any, NoReturn, ParamSpec, cast
 
 import torch
 
-from backtalk import lifeline
-from backtalk.engine import loading, wire
+from backtalk import lifeline, tracing
+from backtalk.engine import courses, loading, wire
 from backtalk.engine.adapter import is_adapter
 from backtalk.engine.core import Core, Output, Resident
 from backtalk.engine.errors import EngineRefused, InvalidSampling, LoadFailed
@@ -219,6 +219,7 @@ class EngineProcess:
                 priority="rollout" if message.get("priority") == "rollout" else "chat",
                 group=message.get("group", ""),
                 position=message.get("position", 0),
+                traceparent=message.get("traceparent"),
             )
         except EngineRefused as refusal:
             self._post(self._refuse)(connection, message["id"], refusal.code, str(refusal))
@@ -308,6 +309,8 @@ class EngineProcess:
         items: dict[int, list[list[Any]]] = {}
         for output in outputs:
             number, id = cast(tuple[int, int], output.request.id)
+            if output.finish_reason is not None and output.request.course is not None:
+                courses.tell(output.request.course, output.request, output.finish_reason)
             tokens = [] if output.token is None else [output.token]
             logprobs = [output.logprob] if tokens else []
             items.setdefault(number, []).append([id, output.text, tokens, logprobs, output.finish_reason])
@@ -401,7 +404,7 @@ def main(arguments: list[str] | None = None) -> None:
             address, ready, given.model
         )
 
-    with listening_at(address):
+    with listening_at(address), tracing.exporting("engine"):
         try:
             asyncio.run(serve())
         except LoadFailed as error:

@@ -10,6 +10,26 @@ from backtalk.engine.sampling import Priority, Sampling
 from backtalk.engine.text import TextStream
 
 
+@dataclass(slots=True)
+class Course:
+    """What a request that is traced came to: the core writes it down, the process tells it (`courses.py`).
+
+    Moments are nanoseconds since 1970.
+    """
+
+    traceparent: str
+    """The span that it belongs to (W3C Trace Context)."""
+    asked: int
+    begun: int | None = None
+    """It has a seat, and its prompt is computed from here on."""
+    kept: int = 0
+    """Tokens of its prompt that were known already."""
+    steps: int = 0
+    """In so many steps its prompt was computed."""
+    filled: int | None = None
+    """Its first token is drawn."""
+
+
 @dataclass(eq=False, slots=True)
 class Request:
     """One reply under way: the core makes it and appends to it, the scheduler moves it, the runner reads it."""
@@ -36,6 +56,7 @@ class Request:
     shares: bool = True
     """May it use what others have computed, and they what it computes?"""
     stream: TextStream | None = None
+    course: Course | None = None
     drawn_before: int = field(init=False)
     """`len(tokens)` at which the reply began."""
     held: Held = field(init=False)

@@ -4,7 +4,7 @@ A frame is four bytes (big-endian length) and one msgpack map. Requests carry `o
 
 | op | fields |
 |---|---|
-| generate | id, prompt: [int], version, sampling: {...}, position, priority: "chat" or "rollout", group |
+| generate | id, prompt: [int], version, sampling: {...}, position, priority, group; traceparent, if traced |
 | cancel | id |
 | load | number, path, digest or nil, base or nil: the version that an adapter belongs to |
 | unload | number |
@@ -19,7 +19,8 @@ A frame is four bytes (big-endian length) and one msgpack map. Requests carry `o
 | unloaded | number |
 | beat | step, running, waiting, versions, slots, dtype, how, tokens, prompt_tokens, pages, pages_used, pages_kept |
 
-A beat comes every 250 ms; one whose `step` stands still under work tells of a stall.
+The priority is "chat" or "rollout". A beat comes every 250 ms; one whose `step` stands still under work tells of a
+stall.
 """
 
 import asyncio

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import aclosing
+from contextvars import Context
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,9 @@ class Fleet(Engine):
             writing.cancel()
 
         generation = Generation(cancel)
-        writing = asyncio.create_task(self._write(generation, prompt, version, sampling, position, priority, turns))
+        work = self._write(generation, prompt, version, sampling, position, priority, turns)
+        # A chat goes with the span that it belongs to; the rollouts of a run would be thousands in one trace.
+        writing = asyncio.create_task(work, context=None if priority == "chat" else Context())
         self._tasks.add(writing)
         writing.add_done_callback(self._tasks.discard)
         return generation

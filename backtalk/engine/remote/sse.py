@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2 as httpx
 
+from backtalk import tracing
 from backtalk.engine.errors import EngineLost
 from backtalk.engine.remote.dialect import CONNECT_SECONDS, refuse
 
@@ -19,7 +20,7 @@ async def events(http: httpx.AsyncClient, path: str, body: dict[str, Any]) -> As
     url = str(http.base_url)
     waiting = httpx.Timeout(None, connect=CONNECT_SECONDS)  # whoever iterates says how long a token may take
     try:
-        async with http.stream("POST", path, json=body, timeout=waiting) as answer:
+        async with http.stream("POST", path, json=body, headers=tracing.headers(), timeout=waiting) as answer:
             if answer.status_code >= 400:
                 refuse(url, answer.status_code, (await answer.aread()).decode(errors="replace"))
             async for line in answer.aiter_lines():
