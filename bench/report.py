@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,11 @@ def surroundings() -> Row:
         "load": round(os.getloadavg()[0], 2),
         "command": " ".join(["backtalk", "bench", *sys.argv[1:]]),
     }
+
+
+def tell(what: str) -> None:
+    """Say on standard error how far a bench has come, so that nobody takes a long one for one that hangs."""
+    print(time.strftime("%H:%M:%S"), what, file=sys.stderr, flush=True)
 
 
 def show(name: str, rows: Sequence[Row], out: Path | None) -> None:
