@@ -66,7 +66,7 @@ async def test_a_reply_is_stopped_from_the_other_server(pair: tuple[Stack, Stack
         assert (await there.hear())["code"] == "not_found"
 
 
-async def test_a_page_on_the_other_server_is_told_what_was_asked_here(
+async def test_a_page_on_the_other_server_is_told_what_was_asked_and_done_here(
     database: Database, pair: tuple[Stack, Stack]
 ) -> None:
     if database.is_sqlite:
@@ -79,6 +79,25 @@ async def test_a_page_on_the_other_server_is_told_what_was_asked_here(
         assert await there.hear() == {"type": "changed", "conversation_id": started["conversation_id"]}
         await here.send(type="ping")
         assert await here.hear() == {"type": "pong"}, "the asking page has `started`, and needs no more"
+    async with (
+        first.http(someone) as client,
+        first.chat(someone, changes=True) as here,
+        second.chat(someone, changes=True) as there,
+        second.chat(someone, changes=True, page="mine") as mine,
+    ):
+        conversation = f"/api/conversations/{started['conversation_id']}"
+        for method, path, body in (
+            ("PATCH", conversation, {"title": "Tea"}),
+            ("PUT", f"/api/messages/{started['reply_id']}/feedback", {"rating": 1}),
+            ("DELETE", conversation, None),
+        ):
+            answer = await client.request(method, path, json=body, headers={"X-Backtalk": "mine"})
+            assert answer.is_success, answer.text
+            for page in (here, there):
+                assert await page.hear() == {"type": "changed", "conversation_id": started["conversation_id"]}
+        for page in (here, there, mine):
+            await page.send(type="ping")
+            assert await page.hear() == {"type": "pong"}, "each was told once, and the page that did it not at all"
 
 
 async def test_what_a_killed_server_was_writing_is_taken_up_by_the_other_and_heard_whole(
