@@ -97,6 +97,13 @@ class Settings(BaseSettings):
         None, description="File that holds the client's secret; absent for a public client, which PKCE protects."
     )
     oidc_name: str = Field("single sign-on", description="What the button calls the provider.")
+    langfuse_url: str | None = Field(
+        None,
+        description="Address of a Langfuse that is told the thumbs and scores of people whose opinions may train, at "
+        "the traces of their replies. **This gives opinions to a third party**; none is told when absent.",
+    )
+    langfuse_public_key: str | None = Field(None, description="Public key of the project there.")
+    langfuse_secret_file: Path | None = Field(None, description="File that holds its secret key.")
     public_url: str | None = Field(
         None, description="Address people use, e.g. `https://chat.example.org`; decides allowed Host and Origin."
     )
@@ -114,6 +121,14 @@ class Settings(BaseSettings):
     def _whole_provider(self) -> Self:
         if (self.oidc_issuer is None) != (self.oidc_client_id is None):
             raise ValueError(f"{PREFIX}OIDC_ISSUER and {PREFIX}OIDC_CLIENT_ID belong together; give both or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_langfuse(self) -> Self:
+        parts = {self.langfuse_url is None, self.langfuse_public_key is None, self.langfuse_secret_file is None}
+        if len(parts) > 1:
+            names = " and ".join(f"{PREFIX}LANGFUSE_{name}" for name in ("URL", "PUBLIC_KEY", "SECRET_FILE"))
+            raise ValueError(f"{names} belong together; give all or none")
         return self
 
     @field_validator("engine")
@@ -188,22 +203,15 @@ class Settings(BaseSettings):
 
     def oidc_secret(self) -> str | None:
         """The secret that the provider knows this Backtalk by, if there is one."""
-        if self.oidc_secret_file is None:
-            return None
-        try:
-            return self.oidc_secret_file.read_text().strip()
-        except OSError as error:
-            words = f"OIDC secret {self.oidc_secret_file}: {error.strerror}; give a readable file"
-            raise SettingsError(words) from error
+        return _read("OIDC secret", self.oidc_secret_file)
 
     def engine_key(self) -> str | None:
         """The key of remote engines, if there is one."""
-        if self.engine_key_file is None:
-            return None
-        try:
-            return self.engine_key_file.read_text().strip()
-        except OSError as error:
-            raise SettingsError(f"engine key {self.engine_key_file}: {error.strerror}; give a readable file") from error
+        return _read("engine key", self.engine_key_file)
+
+    def langfuse_secret(self) -> str | None:
+        """The secret key of the project in Langfuse, if there is one."""
+        return _read("Langfuse secret", self.langfuse_secret_file)
 
     def prepare(self) -> None:
         """Make the data directory and its keys; safe to call from several processes at once."""
@@ -227,6 +235,16 @@ class Settings(BaseSettings):
             return path.read_bytes().strip()
         except OSError as error:
             raise SettingsError(f"secret key {path}: {error.strerror}; give a readable file or unset it") from error
+
+
+def _read(what: str, path: Path | None) -> str | None:
+    """A secret from its file; None where none is named."""
+    if path is None:
+        return None
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"{what} {path}: {error.strerror}; give a readable file") from error
 
 
 def write_once(path: Path, content: bytes) -> bool:

@@ -559,6 +559,17 @@ class Announcement(Row, table=True):
     error: str | None = None  # of the last attempt
 
 
+class LangfuseScore(Row, table=True):
+    """What a Langfuse may hold of one opinion (`server/langfuse.py`). It outlives the opinion, to be taken back."""
+
+    __tablename__ = "langfuse_score"
+    opinion_id: UUID = Field(primary_key=True)
+    names: list[str] = Field(default_factory=list, sa_type=sa.JSON)
+    revision: int = 0  # of the opinion that it was told whole
+    attempts: int = 0  # in a row that failed
+    next_at: datetime = Field(sa_type=Instant)  # until then nobody else tries
+
+
 class RewardProfile(Row, table=True):
     """Named rewards with weights an operator moves; the active one goes into the next run's recipe."""
 

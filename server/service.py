@@ -72,6 +72,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     """
     from server.access import Identities
     from server.changes import Changes
+    from server.langfuse import Scores
     from server.mirror import Mirrors
     from server.replies import Replies
     from server.sockets import Sockets
@@ -117,6 +118,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     )
     changes = Changes(replies.id, writer, sockets)
     titles = Titles(database, writer, engine, swapper, replies, sockets)
+    scores = Scores(settings, database, writer)
     service = Service(
         settings=settings,
         database=database,
@@ -139,6 +141,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
             "following the live version": swapper.follow(),
             "watching the canary": Watch(database, writer, swapper.wake).follow(),
             "telling of what happened": Webhook(settings, database, writer).follow(),
+            "telling Langfuse": scores.follow(),
             "writing replies down": replies.write_down(),
             "keeping the lease": replies.stay(),
             "watching sockets": sockets.watch(service),
