@@ -87,6 +87,13 @@ class RewardModel(Part):
     rewrite_weight: Weight = Field(0.5, description="Weight of a rewrite counted as a liked reply.")
 
 
+class Lora(Part):
+    """Low-rank adapters (LoRA, arXiv 2106.09685) that learn in place of all weights: for models too large for more."""
+
+    rank: Count = Field(16, description="Rank of the difference of each matrix.")
+    alpha: Count = Field(256, description="The difference counts alpha / rank times.")
+
+
 class Distill(Part):
     """First step of the policy: imitate what the reward model approves of, and people's rewrites."""
 
@@ -258,6 +265,9 @@ class Recipe(Part):
     best_of: int = Field(16, ge=2, le=1024, description="Replies a prompt that `best_of_n` draws.")
     checkpointing: bool = Field(
         False, description="Compute the policy's layers anew for the backward pass: less memory, a third more time."
+    )
+    lora: Lora | None = Field(
+        None, description="Learn low-rank adapters, of the policy and of the reward model's trunk; null: all weights."
     )
     data: Data = Field(Data(), description="Which opinions count.")
     reward_model: RewardModel = Field(RewardModel(), description="How opinions become a reward.")

@@ -17,6 +17,7 @@ from learner import best_of, distill, groups, imitation, improve, parallel, pref
 from learner.gate import Findings, Rejected, verdict
 from learner.journal import Part, part, whole
 from learner.lesson import Study
+from learner.lora import adapt
 from learner.publish import round_as_served
 from learner.trial import Answered, Trial
 
@@ -68,7 +69,7 @@ def climb(study: Study) -> list[Candidate]:
     for number, name in enumerate(names):
         if candidates and parallel.agreed(time.monotonic() - began > 60 * recipe.ladder.minutes):
             break
-        policy = parallel.shard(parallel.copied(study.lesson.live, recipe.checkpointing))
+        policy = parallel.shard(adapt(parallel.copied(study.lesson.live, recipe.checkpointing), recipe.lora))
         started = time.process_time()
         told = ALGORITHMS[name](study, policy, part(whole, number / len(names), (number + 1) / len(names)))
         told |= {"cpu_seconds": round(time.process_time() - started, 1)}

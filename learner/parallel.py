@@ -29,6 +29,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from backtalk import lifeline
+from learner import lora
 
 T = TypeVar("T")
 M = TypeVar("M", bound=nn.Module)
@@ -248,22 +249,20 @@ def through(model: nn.Module, forward: Callable[..., T], *given: Any) -> T:
 
 
 def whole_state(model: nn.Module) -> dict[str, Tensor]:
-    """All weights by name, in every process."""
-    if not isinstance(model, FSDPModule):
-        return model.state_dict()
-    state = {}
-    for name, tensor in model.state_dict().items():
-        state[name] = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-    return state
+    """All weights by name, in every process; those of adapters are in the sum."""
+    state = model.state_dict()
+    if isinstance(model, FSDPModule):
+        state = {n: tensor.full_tensor() if isinstance(tensor, DTensor) else tensor for n, tensor in state.items()}
+    return lora.summed(model, state)
 
 
 def copied(model: PreTrainedModel, checkpointing: bool = False) -> PreTrainedModel:
-    """An unsharded copy of a policy.
+    """An unsharded copy of a policy, with what its adapters have learned in its weights.
 
     Args:
         checkpointing: whether each layer's states are computed anew for its backward pass, and not kept until then.
     """
-    if isinstance(model, FSDPModule):
+    if isinstance(model, FSDPModule) or lora.is_adapted(model):
         attention = model.config._attn_implementation
         made = cast(Any, AutoModelForCausalLM).from_config(
             model.config, attn_implementation=attention, dtype=torch.float32
@@ -347,10 +346,12 @@ def wait() -> None:
 
 
 def state_of(models: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Weights and AdamW's moments of them by name, the very tensors that training goes on with."""
+    """Weights that learn and AdamW's moments of them by name, the very tensors that training goes on with."""
     found: dict[str, Tensor] = {}
     for title, model in models.items():
         for name, parameter in model.named_parameters():
+            if not parameter.requires_grad:
+                continue
             found[f"{title}.{name}"] = parameter.detach()
             moments = optimizer.state[parameter]
             if not moments:  # as before its first step

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from backtalk.appraisal import weights_of
+from backtalk.recipe import Lora, Rewards
 from backtalk.recipe import RewardModel as RewardRecipe
-from backtalk.recipe import Rewards
 from backtalk.rules import scored
 from learner import parallel
 from learner.examples import Examples
@@ -27,6 +27,7 @@ from learner.features import describe
 from learner.inputs import BIAS_PRIOR, Scale, look
 from learner.journal import Journal, Part, whole
 from learner.logistic import solve
+from learner.lora import adapt
 from learner.sequences import Batch, Exchange, all_logprobs, autocast, by_length, collate, endless
 
 MIDDLE, HALF_SPAN = 3.0, 2.0  # points 1..5 are learned as -1..1
@@ -37,10 +38,17 @@ LIMIT = 5.0  # no single reply's reward counts more than this (arXiv 2307.04964)
 class RewardModel(nn.Module):
     """Rewards for replies, in units of their spread under the live version."""
 
-    def __init__(self, policy: PreTrainedModel, ends: Sequence[int], heads: int, aspects: Sequence[str]) -> None:
+    def __init__(
+        self,
+        policy: PreTrainedModel,
+        ends: Sequence[int],
+        heads: int,
+        aspects: Sequence[str],
+        lora: Lora | None = None,
+    ) -> None:
         super().__init__()
         self.reference = policy
-        self.trunk = parallel.shard(parallel.copied(policy).base_model)
+        self.trunk = parallel.shard(adapt(parallel.copied(policy).base_model, lora))
         self.ends = tuple(ends)
         self.heads = heads
         self.aspects = tuple(aspects)
@@ -164,6 +172,7 @@ def fit(
     seed: int,
     journal: Journal,
     progress: Part = whole,
+    lora: Lora | None = None,
 ) -> RewardModel:
     """Learn a reward model from opinions.
 
@@ -171,10 +180,11 @@ def fit(
         policy: the live version, frozen: reference of the likelihood features and origin of the trunk.
         ends: tokens that end a reply.
         progress: this fit's share of the stage, from its own.
+        lora: adapters that learn in place of the trunk's weights.
     """
     generator = torch.Generator().manual_seed(seed)
     aspects = sorted({score.aspect for score in examples.scores})
-    model = RewardModel(policy, ends, recipe.heads, aspects)
+    model = RewardModel(policy, ends, recipe.heads, aspects, lora)
     table = _tabulate(model, examples, recipe, generator)
     _begin_in_closed_form(model, table)
 

@@ -175,7 +175,7 @@ def learn_reward(
     """Fit the reward model on those who teach, and tell how well it foretells those held out, beside the linear one."""
     ends, seed = lesson.template.ends, recipe.seed
     reward = reward_model.fit(
-        lesson.live, lesson.taught, ends, recipe.reward_model, seed, journal, part(whole, 0.0, 0.9)
+        lesson.live, lesson.taught, ends, recipe.reward_model, seed, journal, part(whole, 0.0, 0.9), recipe.lora
     )
     # The live version's own replies say what a usual reward is.
     usual = [logged.exchange for logged in lesson.current]

@@ -1,7 +1,8 @@
 """A reward model and PPO on a tiny policy, alone or under torchrun.
 
-`python -m tests.learner.many OUT MODEL [--checkpoints DIRECTORY] [--dies-in ITERATION] [--device-batch N]`: the first
-process writes to OUT what its journal has kept, and what the policy makes of the examples in the end.
+`python -m tests.learner.many OUT MODEL [--checkpoints DIRECTORY] [--dies-in ITERATION] [--device-batch N]
+[--rank N]`: the first process writes to OUT what its journal has kept, and what the policy makes of the examples in the
+end.
 """
 
 import argparse
@@ -13,12 +14,13 @@ from random import Random
 import torch
 from typing_extensions import override
 
-from backtalk.recipe import Ppo, RewardModel, Rewards, Sampling
+from backtalk.recipe import Lora, Ppo, RewardModel, Rewards, Sampling
 from backtalk.template import Template
 from learner import parallel, reward_model
 from learner.examples import Demonstration, Examples, Pair, Score, Thumb
 from learner.improve import Improver
 from learner.journal import Journal
+from learner.lora import adapt
 from learner.sequences import all_logprobs, load
 from tests.learner.planted import exchange, sentence
 
@@ -56,6 +58,7 @@ def main() -> None:
     parser.add_argument("--checkpoints", type=Path)
     parser.add_argument("--dies-in", type=int)
     parser.add_argument("--device-batch", type=int)
+    parser.add_argument("--rank", type=int, help="of adapters; none without it")
     given = parser.parse_args()
     torch.set_num_threads(1)
     parallel.join()
@@ -65,9 +68,10 @@ def main() -> None:
     live = parallel.shard(parallel.copied(whole))
     examples = opinions(template)
     wish = RewardModel(steps=4, batch=7, device_batch=given.device_batch)
-    reward = reward_model.fit(live, examples, template.ends, wish, 0, journal)
+    lora = Lora(rank=given.rank) if given.rank else None
+    reward = reward_model.fit(live, examples, template.ends, wish, 0, journal, lora=lora)
     reward.normalise(examples.exchanges(), Rewards(), 0.3)
-    policy = parallel.shard(parallel.copied(live, checkpointing=given.device_batch is not None))
+    policy = parallel.shard(adapt(parallel.copied(live, checkpointing=given.device_batch is not None), lora))
     recipe = Ppo(
         iterations=3,
         episodes=11,

@@ -63,6 +63,17 @@ def test_pieces_and_states_computed_anew_change_nothing(model: Path, alone: Json
     assert_same(done(3, model, tmp_path / "told.json", "--device-batch", 1), alone)
 
 
+def test_adapters_learn_the_same_in_two_processes_and_go_on_in_one(model: Path, tmp_path: Path) -> None:
+    rank = ("--rank", 4)
+    alone = done(1, model, tmp_path / "alone.json", *rank)
+    kept, out = tmp_path / "kept", tmp_path / "told.json"
+    assert start(2, model, out, *rank, "--checkpoints", kept, "--dies-in", 3) != 0
+    told = done(1, model, out, *rank, "--checkpoints", kept)
+    assert len(told["rows"]) == len(alone["rows"]) - 2, "two iterations were behind it"
+    told["rows"] = told["rows"][-1:]
+    assert_same(told, alone)
+
+
 @pytest.mark.parametrize(("before", "after"), [(2, (1,)), (1, (1, 3))])
 def test_what_so_many_processes_began_others_go_on_with(
     before: int, after: tuple[int, ...], model: Path, alone: Json, tmp_path: Path
