@@ -24,10 +24,11 @@ check: install-dev
 	$(BIN)/python -m tests.faults.report --check
 	cd client && npm run --silent check
 
-# Real processes, browsers and kills on a machine that others use too: who fails is run once more, and is reported in
-# either case; who fails twice fails.
+# Files are shared out between two processes. Real processes, browsers and kills on a machine that others use too: who
+# fails is run once more, alone, and is reported in either case; who fails twice fails.
 test: install-dev
-	$(BIN)/python -m pytest || { [ $$? -eq 1 ] && $(BIN)/python -m pytest --last-failed --last-failed-no-failures=none; }
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder || { [ $$? -eq 1 ] && \
+		$(BIN)/python -m pytest --last-failed --last-failed-no-failures=none; }
 	cd client && npm test --silent
 
 # Each goes on where it was cut short, and makes docs/reliability.md anew.

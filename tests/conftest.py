@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -8,6 +9,12 @@ import sqlalchemy as sa
 import learner  # noqa: F401  # before torch: what is trained in this process minds it as well
 from backtalk.database import Database
 from tests import postgres
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests go first: files are shared out between processes, and none shall wait for the last."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")
@@ -20,11 +27,28 @@ def postgres_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+KINDS = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
+
+
+@pytest.fixture(params=KINDS)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """An empty database with every table: the same tests run on SQLite and on Postgres."""
+    with empty_database(request, tmp_path) as database:
+        yield database
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def shared_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """One for all tests of a file, whose processes take long to start."""
+    with empty_database(request, tmp_path_factory.mktemp("database")) as database:
+        yield database
+
+
+@contextmanager
+def empty_database(request: pytest.FixtureRequest, directory: Path) -> Iterator[Database]:
+    """A database of the kind that `request` asks for."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'test.db'}"
+        url = f"sqlite:///{directory / 'test.db'}"
     else:
         server: str = request.getfixturevalue("postgres_url")
         name = f"t{uuid4().hex}"
@@ -34,6 +58,8 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         admin.dispose()
         url = server.replace("/postgres?", f"/{name}?")
     database = Database(url)
-    database.migrate()
-    yield database
-    database.close()
+    try:
+        database.migrate()
+        yield database
+    finally:
+        database.close()

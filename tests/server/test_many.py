@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -24,16 +23,27 @@ LONG = {"max_tokens": TOKENS, "temperature": 0}
 WHOLE = SCRIPT * ROUNDS
 
 
-@pytest.fixture
-def pair(database: Database, tmp_path: Path) -> Iterator[tuple[Stack, Stack]]:
-    write_model(tmp_path / "model", SCRIPT)
-    stack = Stack(tmp_path / "model", database_url=database.url)
+@pytest.fixture(scope="module")
+def two(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Stack]]:
+    model = tmp_path_factory.mktemp("model") / "model"
+    write_model(model, SCRIPT)
+    stack = Stack(model, database_url=shared_database.url)
     try:
         stack.start()
         with stack.another_server() as other:
             yield stack, other
     finally:
         stack.close()
+
+
+@pytest.fixture
+def pair(two: tuple[Stack, Stack]) -> tuple[Stack, Stack]:
+    """Both; the one that a test before has killed is started again."""
+    first, _ = two
+    if first.server is None:
+        first.start_server()
+        first.until_ready()
+    return two
 
 
 async def test_a_reply_begun_on_one_server_is_heard_whole_on_the_other_from_any_place(
@@ -66,10 +76,8 @@ async def test_a_reply_is_stopped_from_the_other_server(pair: tuple[Stack, Stack
         assert (await there.hear())["code"] == "not_found"
 
 
-async def test_a_page_on_the_other_server_is_told_what_was_asked_and_done_here(
-    database: Database, pair: tuple[Stack, Stack]
-) -> None:
-    if database.is_sqlite:
+async def test_a_page_on_the_other_server_is_told_what_was_asked_and_done_here(pair: tuple[Stack, Stack]) -> None:
+    if pair[0].database.is_sqlite:
         pytest.skip("no bells on SQLite: a page looks when it is looked at")
     first, second = pair
     someone = first.someone()
