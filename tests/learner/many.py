@@ -68,7 +68,7 @@ def main() -> None:
     live = parallel.shard(parallel.copied(whole))
     examples = opinions(template)
     wish = RewardModel(steps=4, batch=7, device_batch=given.device_batch)
-    lora = Lora(rank=given.rank) if given.rank else None
+    lora = Lora(rank=given.rank, alpha=given.rank) if given.rank else None
     reward = reward_model.fit(live, examples, template.ends, wish, 0, journal, lora=lora)
     reward.normalise(examples.exchanges(), Rewards(), 0.3)
     policy = parallel.shard(adapt(parallel.copied(live, checkpointing=given.device_batch is not None), lora))
