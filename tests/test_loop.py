@@ -32,7 +32,7 @@ RECIPE: dict[str, Any] = {
     "ppo": {"iterations": 2, "episodes": 96, "minibatch": 48},
     "sampling": {"maximum_tokens": 64},
     "gate": {"prompts": 100},
-    "steps": [1.0, 0.7, 0.5],
+    "steps": [0.7, 0.5, 0.3],
 }
 PATIENCE = 900.0  # seconds; no test depends on how long anything takes
 
