@@ -91,7 +91,7 @@ class Lora(Part):
     """Low-rank adapters (LoRA, arXiv 2106.09685) that learn in place of all weights: for models too large for more."""
 
     rank: Count = Field(16, description="Rank of the difference of each matrix.")
-    alpha: Count = Field(256, description="The difference counts alpha / rank times.")
+    alpha: Count = Field(64, description="The difference counts alpha / √rank times (arXiv 2312.03732).")
 
 
 class Distill(Part):

@@ -1,7 +1,8 @@
 """Training a small difference in place of all weights: low-rank adapters (LoRA, arXiv 2106.09685), with PEFT.
 
-W + (α/r)·up·down, of which only up and down learn: an optimiser's moments and the gradients are a hundredth of those of
-all weights. What is published is the sum, a policy like any other.
+W + (α/√r)·up·down, of which only up and down learn: gradients and an optimiser's moments are those of a small part of
+the weights. By the root of r any rank learns at the same rates (arXiv 2312.03732). What is published is the sum, a
+policy like any other.
 
 Shapes: W [out, in] (of GPT-2 [in, out]), down [r, in], up [out, r].
 """
@@ -28,7 +29,7 @@ def adapt(model: M, lora: Lora | None) -> M:
         return model
     from peft import LoraConfig, inject_adapter_in_model  # seconds, and few runs want it
 
-    wish = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=list(_matrices(model)))
+    wish = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, use_rslora=True, target_modules=list(_matrices(model)))
     with torch.random.fork_rng(), warnings.catch_warnings():
         torch.manual_seed(0)  # the same in every process
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")  # it is set right by itself
