@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -62,10 +62,15 @@ def recipe() -> str:
     fields = Recipe.model_fields.items()
     lines += ["", *_fields((name, field) for name, field in fields if not isinstance(field.default, BaseModel))]
     for name, field in fields:
-        if not isinstance(field.default, BaseModel):
-            continue
-        lines += [f"\n## {name}\n", f"{field.description}\n", *_fields(type(field.default).model_fields.items())]
+        if part := _part(field):
+            lines += [f"\n## {name}\n", f"{field.description}\n", *_fields(part.model_fields.items())]
     return NOTE + "\n".join(lines) + "\n"
+
+
+def _part(field: FieldInfo) -> type[BaseModel] | None:
+    """The part of a recipe that a field holds; also one that is absent unless it is asked for."""
+    kinds = get_args(field.annotation) or (field.annotation,)
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
 def _fields(fields: Iterable[tuple[str, FieldInfo]]) -> list[str]:
