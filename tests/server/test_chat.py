@@ -167,6 +167,7 @@ async def test_follow_replays_exactly_what_was_missed_of_an_ended_reply(
     async with running.chat(someone) as chat:
         started = await chat.say("Hello!")
         whole, ended = await chat.listen(started["reply_id"])
+        after = min(after, ended["seq"] - 1)  # on a busy machine a short reply is one delta
         await chat.send(type="follow", reply_id=started["reply_id"], after=0)
         beginning = await chat.hear_deltas(started["reply_id"], after)
         await chat.send(type="follow", reply_id=started["reply_id"], after=after)
