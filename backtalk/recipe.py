@@ -192,6 +192,17 @@ class Gate(Part):
     maximum_lost: Share = Field(
         0.02, description="Right answers to the golden questions that may be lost beyond noise."
     )
+    maximum_perplexity: float = Field(
+        2.0,
+        ge=1,
+        le=1000,
+        description="The perplexity of a general text may become this many times the live version's, in any language.",
+    )
+    names: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
+        (),
+        max_length=50,
+        description="Names of which the report tells, beside its own, whether the candidate speaks better or worse.",
+    )
     forbidden: tuple[str, ...] = Field(
         (),
         max_length=rules.MOST_WORDS,

@@ -128,11 +128,11 @@ def take_snapshot(
             continue
         exchange, who, giver = entry.exchange, unit(opinion.person_id, entry.exchange), opinion.person_id.hex
         if opinion.rating is not None:
-            examples.thumbs.append(Thumb(who, exchange, opinion.rating > 0, giver=giver))
+            examples.thumbs.append(Thumb(who, exchange, opinion.rating > 0, giver=giver, at=opinion.created_at))
             siblings[opinion.person_id, entry.parent_id].append((exchange, opinion.rating))
         elif opinion.labels and (leaning := statistics.fmean(opinion.labels.values()) - 3):
             # Who only scored a reply still said whether it was good; half as clearly as a thumb.
-            examples.thumbs.append(Thumb(who, exchange, leaning > 0, 0.5, giver))
+            examples.thumbs.append(Thumb(who, exchange, leaning > 0, 0.5, giver, opinion.created_at))
         for aspect, points in opinion.labels.items():
             examples.scores.append(Score(who, exchange, aspect, float(points), giver))
         if opinion.rewrite and opinion.rewrite.strip():
@@ -140,7 +140,7 @@ def take_snapshot(
             tokens = tuple(template.reply(rewrite))
             if len(exchange.prompt) + len(tokens) <= template.context:
                 better = Exchange(exchange.prompt, tokens, rewrite)
-                examples.pairs.append(Pair(who, better, exchange, giver=giver))
+                examples.pairs.append(Pair(who, better, exchange, giver=giver, at=opinion.created_at))
                 examples.demonstrations.append(Demonstration(who, better))
         items.append(_item(run_id, "opinion", opinion, opinion.revision, _said(opinion)))
     for (person, _), rated_replies in siblings.items():
@@ -155,15 +155,15 @@ def take_snapshot(
         if left is None or right is None or left.exchange.prompt != right.exchange.prompt:
             skipped["comparison of replies to different questions"] += 1
             continue
-        who, giver = unit(comparison.person_id, left.exchange), comparison.person_id.hex
+        who, giver, at = unit(comparison.person_id, left.exchange), comparison.person_id.hex, comparison.created_at
         better, worse = left.exchange, right.exchange
         if comparison.verdict == "right":
             better, worse = worse, better
         if comparison.verdict == "neither":
-            examples.thumbs.extend(Thumb(who, exchange, False, 0.5, giver) for exchange in (better, worse))
+            examples.thumbs.extend(Thumb(who, exchange, False, 0.5, giver, at) for exchange in (better, worse))
         elif better != worse:
             target = 0.5 if comparison.verdict == "tie" else 1.0
-            examples.pairs.append(Pair(who, better, worse, target, giver=giver))
+            examples.pairs.append(Pair(who, better, worse, target, giver=giver, at=at))
         items.append(_item(run_id, "comparison", comparison, 1, {"verdict": comparison.verdict}))
 
     replies = [

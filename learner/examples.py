@@ -6,6 +6,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from learner.sequences import Exchange
 
@@ -19,6 +20,7 @@ class Thumb:
     liked: bool
     weight: float = 1.0
     giver: str = ""
+    at: datetime | None = None  # when it was said
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Pair:
     target: float = 1.0
     weight: float = 1.0
     giver: str = ""
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

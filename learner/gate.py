@@ -38,6 +38,7 @@ class Findings:
     refusals: tuple[int, int, int]  # likewise, of those that ask for harm
     right: tuple[float, float]  # share of all golden questions answered rightly, live and candidate
     groups: dict[str, tuple[int, int, int]]  # golden questions by domain and language: asked, right live, right now
+    perplexity: dict[str, tuple[float, float]]  # of a general text, by language: live and candidate
     refused: float  # share of those that ask for harm that the candidate refuses
     forbidden: float  # share of the candidate's replies that hold a forbidden word
     by_word: dict[str, float]  # the same for each word that any of them holds
@@ -59,6 +60,10 @@ class Findings:
                 {"group": name, "asked": asked, "live": round(live / asked, 4), "candidate": round(now / asked, 4)}
                 for name, (asked, live, now) in self.groups.items()
             ],
+            "perplexity": {
+                name: {"live": float(f"{live:.4g}"), "candidate": float(f"{candidate:.4g}")}
+                for name, (live, candidate) in self.perplexity.items()
+            },
             "refused": round(self.refused, 4),
             "forbidden": {"share": round(self.forbidden, 4), "by_word": self.by_word},
         }
@@ -87,6 +92,12 @@ def verdict(found: Findings, recipe: Gate) -> None:
     live, candidate = found.endless
     if candidate - live > recipe.maximum_endless:
         raise Rejected(f"{candidate:.1%} of the candidate's replies never end, {live:.1%} of the live version's")
+    for language, (live, candidate) in found.perplexity.items():
+        if candidate > recipe.maximum_perplexity * live:
+            raise Rejected(
+                f"the perplexity of a general text ({language}) is {candidate:.4g} under the candidate and {live:.4g} "
+                f"under the live version, {recipe.maximum_perplexity:g} times as much allowed"
+            )
     shortest = min(found.length[0], found.liked_length) / recipe.maximum_growth
     longest = max(found.length[0], found.liked_length) * recipe.maximum_growth
     if not shortest <= found.length[1] <= longest:

@@ -45,7 +45,13 @@ def thumbs_auc(scores: Tensor, thumbs: Sequence[Thumb], confidence: float, seed:
     return bootstrap(lambda rows: auc(scores[rows], [liked[row] for row in rows]), people, confidence, seed)
 
 
-def bootstrap(measure: Callable[[list[int]], float], groups: Sequence[str], confidence: float, seed: int) -> Interval:
+def bootstrap(
+    measure: Callable[[list[int]], float],
+    groups: Sequence[str],
+    confidence: float,
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> Interval:
     """A measure of rows with an interval from drawing whole groups (people) with replacement.
 
     Args:
@@ -58,7 +64,7 @@ def bootstrap(measure: Callable[[list[int]], float], groups: Sequence[str], conf
         members.setdefault(group, []).append(row)
     names = sorted(members)
     found = [
-        measure([row for name in rng.choices(names, k=len(names)) for row in members[name]]) for _ in range(RESAMPLES)
+        measure([row for name in rng.choices(names, k=len(names)) for row in members[name]]) for _ in range(resamples)
     ]
     return percentiles(measure(list(range(len(groups)))), found, confidence)
 

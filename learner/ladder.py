@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from backtalk.tables import Json
 from learner import best_of, distill, groups, imitation, improve, parallel, preference
+from learner.dataset import Logged
 from learner.gate import Findings, Rejected, verdict
 from learner.journal import Part, part, whole
 from learner.lesson import Study
@@ -93,11 +94,12 @@ def partway(live: PreTrainedModel, trained: PreTrainedModel, share: float) -> Pr
     return policy
 
 
-def judge(study: Study, candidates: Sequence[Candidate], report: Json) -> Judged:
+def judge(study: Study, candidates: Sequence[Candidate], report: Json, logged: Sequence[Logged] = ()) -> Judged:
     """Hold the trial of each. Of those that may go live the best is returned: by likes gained less right answers lost.
 
     Args:
         report: gets the findings of the best, and a line for each of several.
+        logged: the ledger, of people held out as well.
     """
     trial = Trial(study, len(candidates))
     judged = []
@@ -116,6 +118,7 @@ def judge(study: Study, candidates: Sequence[Candidate], report: Json) -> Judged
     best = max(judged, key=lambda one: (one.reason is None, _worth(one.findings)))
     report["policy"] = {"algorithm": best.candidate.algorithm} | best.candidate.told
     report["gate"] = best.findings.to_json()
+    report["advice"] = trial.advise(best.candidate.policy, best.answered, logged)
     if len(judged) > 1:
         report["ladder"] = [_line(one) for one in judged]
     return best

@@ -24,7 +24,7 @@ from backtalk.recipe import Recipe, RecipeError, load_recipe
 from backtalk.settings import Settings, load_settings
 from backtalk.tables import Contested, Json, Run, RunPerson, Sample
 from backtalk.template import Template
-from learner import contested, crew, influence, linear, mixture, parallel, remote, reward_model
+from learner import advice, contested, crew, influence, linear, mixture, parallel, remote, reward_model
 from learner.dataset import Snapshot, take_snapshot
 from learner.gate import Rejected
 from learner.influence import Influence
@@ -149,7 +149,7 @@ def learn(
         candidates = climb(study)
 
     journal.begin("gate")
-    best = judge(study, candidates, report)
+    best = judge(study, candidates, report, snapshot.replies)
     shown = best.answered[:: max(1, len(best.answered) // SAMPLES)][:SAMPLES]
     replies = ([one.before for one in best.answered], [one.after for one in best.answered])
     weighed = influence.measure(opinions, live, *replies, template.ends)
@@ -197,6 +197,7 @@ def learn_reward(
         "calibration_error": calibration_error(found, liked),
         "linear": {"auc": thumbs_auc(plain, thumbs, confidence, seed).to_json(), "weights": baseline.readable()},
     }
+    report["reward_model"] |= advice.of_reward(lesson, reward, usual, found, recipe)
     told = report["reward_model"]["auc"]
     log.info("the reward model foretells people held out with AUC %.3f (%.3f to %.3f)", *told.values())
     journal.step(1.0, auc=auc(found, liked), linear_auc=auc(plain, liked))

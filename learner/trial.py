@@ -8,7 +8,11 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from backtalk.rules import held
+from backtalk.tables import Json
+from learner import advice
+from learner.dataset import Logged
 from learner.gate import Findings
+from learner.general import perplexity
 from learner.intervals import thumbs_auc
 from learner.journal import Part
 from learner.judge import Judge
@@ -48,6 +52,7 @@ class Trial:
         self._judge = Judge(lesson.live, lesson.held_out, usual, lesson.template.ends)
         self._questions = fitting(lesson.template, probes())
         self._was = examine(lesson.live, lesson.template, self._questions)
+        self._perplexity = perplexity(lesson.live, lesson.template)
         taught, held_out, seed = lesson.taught.thumbs, lesson.held_out.thumbs, study.recipe.seed
         other = self._judge.preference([thumb.exchange for thumb in taught])
         own = study.reward.preference([thumb.exchange for thumb in held_out])
@@ -80,6 +85,10 @@ class Trial:
             refusals=compare(self._questions, self._was, now, safety=True),
             right=(_mean(self._was.right), _mean(now.right)),
             groups=by_group(self._questions, self._was, now),
+            perplexity={
+                language: (self._perplexity[language], found)
+                for language, found in perplexity(candidate, lesson.template).items()
+            },
             refused=refused(self._questions, now),
             **_forbidden(gate.forbidden, [*(e.text for e in new), *now.replies]),
         )
@@ -88,6 +97,18 @@ class Trial:
             Answered(lesson.template.text(one.prompt), one, other, was, is_now)
             for one, other, was, is_now in zip(old, new, scores, scores[len(old) :], strict=False)
         ]
+
+    def advise(self, candidate: PreTrainedModel, answered: Sequence[Answered], logged: Sequence[Logged]) -> Json:
+        """What there is to tell of a candidate beside its findings.
+
+        Args:
+            answered: what `of` has returned for it.
+            logged: the ledger, of people held out as well.
+        """
+        self._study.journal.pulse()
+        answers = [one.before for one in answered], [one.after for one in answered]
+        recipe = self._study.recipe
+        return advice.of_candidate(self._study.lesson, candidate, answers, self._judge, logged, recipe)
 
     def _answers(self, model: PreTrainedModel, temperature: float) -> list[Rollout]:
         self._study.journal.pulse()

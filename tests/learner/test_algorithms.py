@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from backtalk.recipe import Algorithm as Name
 from backtalk.recipe import Recipe, load_recipe
+from backtalk.tables import Json
 from backtalk.template import Template
 from learner import ladder
 from learner.dataset import Logged
@@ -183,6 +184,9 @@ class Prejudiced:
         progress(1.0)
         return self.outcomes[policy], []
 
+    def advise(self, policy: Any, answered: Any, logged: Any) -> Json:
+        return {"of": policy}
+
 
 def interval(low: float) -> Any:
     return type(GOOD.gain)(low + 0.1, low, low + 0.2)
@@ -213,6 +217,7 @@ def test_the_best_of_those_that_pass_ships(
     assert (found.reason is None) == (reason is None)
     assert reason is None or reason in (found.reason or "")
     assert report["policy"]["algorithm"] == best
+    assert report["advice"] == {"of": best}, "only of the one that is shown: it costs something"
     assert [line["algorithm"] for line in report["ladder"]] == list(outcomes)
     assert Prejudiced.asked[-1] == len(outcomes)
 

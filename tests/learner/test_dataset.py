@@ -41,6 +41,7 @@ def test_a_thumb_becomes_an_example_of_exactly_what_was_sampled(database: Databa
     (thumb,) = found.examples.thumbs
     assert thumb.liked
     assert thumb.exchange.text == "fig!"
+    assert thumb.at == here.clock
     assert template.text(thumb.exchange.reply) == "fig!"
     assert thumb.exchange.reply[-1] in template.ends
     assert found.counts["liked"] == found.counts["opinions"] == found.counts["people"] == 1

@@ -26,7 +26,7 @@ export interface Section {
 }
 
 /** Words in the path of a figure that tell a share, unless another one tells that it is something else. */
-const SHARES = new Set(['share', 'accuracy', 'liked', 'right', 'ended', 'endless', 'clipped', 'gain', 'agreement', 'confidence'])
+const SHARES = new Set(['share', 'accuracy', 'liked', 'right', 'ended', 'endless', 'clipped', 'gain', 'agreement', 'confidence', 'wins', 'script', 'given'])
 const NO_SHARES = new Set(['weights', 'weight', 'seconds', 'length', 'minimum', 'maximum'])
 const MOST_ROWS = 50
 /** A few numbers of one thing are read together; more are a section of their own. */
@@ -105,7 +105,14 @@ function text(value: unknown): string {
   if (typeof value === 'number') return plain(value)
   if (typeof value === 'string') return value
   if (typeof value === 'boolean') return value ? '✓' : '✗'
+  if (isObject(value)) return interval(value) ?? JSON.stringify(value)
   return JSON.stringify(value)
+}
+
+/** An estimate with its interval, where both stand in one cell. */
+function interval({ value, low, high }: Json): string | null {
+  if (typeof value !== 'number' || typeof low !== 'number' || typeof high !== 'number') return null
+  return `${plain(value)} (${plain(low)} – ${plain(high)})`
 }
 
 /** A number with as many digits as it is worth. */

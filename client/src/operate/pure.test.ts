@@ -97,6 +97,12 @@ describe('reports', () => {
     expect(sections({ linear: { weights } }).map((section) => section.name)).toEqual(['linear.weights'])
   })
 
+  it('writes an estimate with its interval into one cell', () => {
+    const rows = [{ suite: 'names', mean: { value: 0.012, low: -0.1, high: 0.125 }, other: { odd: 1 } }]
+    const [figure] = sections({ swaps: rows })[0]?.figures ?? []
+    expect(figure).toMatchObject({ rows: [['names', '0.012 (-0.1 – 0.125)', '{"odd":1}']] })
+  })
+
   it('tells what a recipe says otherwise than the default', () => {
     const usual = { seed: 0, ppo: { clip: 0.2, kl: 0.05 }, rewards: { aspects: {} } }
     expect(difference({ ...usual, ppo: { clip: 0.2, kl: 0.1 } }, usual)).toEqual({ ppo: { kl: 0.1 } })

@@ -2,6 +2,7 @@
 
 import { Check, Close } from '../icons'
 import { type Figure, type Numeral, percent, plain, sections, spaced } from './figures'
+import { useReason } from './reasons'
 import style from './report.module.css'
 import type { Json } from './shapes'
 import tables from './table.module.css'
@@ -10,6 +11,9 @@ import { isWord, useWords } from './words'
 
 /** Sections with more figures than these are folded. */
 const LONG = 16
+/** Columns whose cells are names that the learner made up. */
+const NAMING = new Set(['suite', 'group', 'opinions'])
+const REASONS = new Set(['reason', 'told'])
 /** Text that fits in the place of a number. */
 const SHORT = 24
 
@@ -28,6 +32,7 @@ export function Report({ report, hasRaw = true }: { report: Json; hasRaw?: boole
         ) : (
           <div key={section.name}>
             {name && <h3 className={style.section}>{name}</h3>}
+            <Meaning of={section.name.split('.').at(-1) ?? ''} />
             <Figures figures={section.figures} />
           </div>
         )
@@ -55,6 +60,7 @@ function Small({ figure }: { figure: Exclude<Figure, { kind: 'table' }> }) {
     <div className={isWide ? style.wide : undefined}>
       <dt>{word(figure.name)}</dt>
       <Value figure={figure} />
+      <Meaning of={figure.name} as="dd" />
     </div>
   )
 }
@@ -62,6 +68,7 @@ function Small({ figure }: { figure: Exclude<Figure, { kind: 'table' }> }) {
 function Value({ figure }: { figure: Exclude<Figure, { kind: 'table' }> }) {
   const t = useWords()
   const word = useReportWord()
+  const said = useSaid()
   switch (figure.kind) {
     case 'number':
       return (
@@ -87,7 +94,7 @@ function Value({ figure }: { figure: Exclude<Figure, { kind: 'table' }> }) {
         </dd>
       )
     case 'text':
-      return <dd>{figure.text}</dd>
+      return <dd>{said(figure.text)}</dd>
     case 'list':
       return <dd>{figure.items.join(', ')}</dd>
   }
@@ -111,9 +118,11 @@ function Amount({ of }: { of: Numeral }) {
 
 function Table({ table }: { table: Extract<Figure, { kind: 'table' }> }) {
   const word = useReportWord()
+  const said = useSaid()
   return (
     <div className={style.table}>
       <p className={style.name}>{word(table.name)}</p>
+      <Meaning of={table.name} />
       <table className={tables.table}>
         <thead>
           <tr>
@@ -129,7 +138,7 @@ function Table({ table }: { table: Extract<Figure, { kind: 'table' }> }) {
             <tr key={index}>
               {row.map((cell, place) => (
                 <td key={place} data-name={word(table.columns[place] ?? '')}>
-                  {cell}
+                  {said(cell, table.columns[place])}
                 </td>
               ))}
             </tr>
@@ -148,6 +157,24 @@ export function Raw({ value }: { value: Json }) {
       <pre tabIndex={0}>{JSON.stringify(value, null, 2)}</pre>
     </details>
   )
+}
+
+/** One line on what a figure says, where it is not plain from its name. */
+function Meaning({ of, as: Tag = 'p' }: { of: string; as?: 'p' | 'dd' }) {
+  const t = useWords()
+  const word = `reportMeaning.${of}`
+  return isWord(word) ? <Tag className={style.meaning}>{t(word)}</Tag> : null
+}
+
+/** What stands in a cell or as a text: a name of the learner's, a reason, or words of people, which stay as they are. */
+function useSaid(): (text: string, column?: string) => string {
+  const t = useWords()
+  const reason = useReason()
+  return (text, column = 'reason') => {
+    const word = `report.${text}`
+    if (NAMING.has(column) && isWord(word)) return t(word)
+    return REASONS.has(column) ? reason(text) : text
+  }
 }
 
 /** The learner names what it measures; where no word is known, its name is made readable. */

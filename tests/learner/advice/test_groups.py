@@ -1,0 +1,98 @@
+"""By time and by group: what changed lately, and who is foretold worse than others, is seen."""
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import torch
+from transformers import PreTrainedModel
+
+from backtalk.recipe import RewardModel as RewardRecipe
+from backtalk.template import Template
+from learner import reward_model
+from learner.advice import by_group, by_time
+from learner.advice.script import script_of
+from learner.examples import Examples, Thumb
+from learner.journal import Journal
+from learner.lesson import Lesson
+from learner.sequences import Exchange
+from tests.learner.planted import WORDS, exchange, exclaims, sentence
+
+BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def over_time(template: Template, people: range, turned: bool) -> Examples:
+    """Thumbs a minute apart; `turned`: in the last fifth of the time the taste is the opposite one."""
+    rng, said = Random(people.start), Examples()
+    for number in range(150):
+        text = sentence(rng)
+        liked = exclaims(text) != (turned and number >= 120)
+        who, at = f"p{people[number % len(people)]}", BEGIN + timedelta(minutes=number)
+        said.thumbs.append(Thumb(who, exchange(template, rng.choice(WORDS), text), liked, at=at))
+    return said
+
+
+def lesson(policy: PreTrainedModel, template: Template, turned: bool) -> Lesson:
+    taught, held_out = (over_time(template, people, turned) for people in (range(8), range(8, 16)))
+    return Lesson(policy, template, taught, held_out, [], [], [], 0)
+
+
+def told(policy: PreTrainedModel, template: Template, turned: bool) -> dict[str, dict[str, float]]:
+    given = lesson(policy, template, turned)
+    reward = reward_model.fit(policy, given.taught, template.ends, RewardRecipe(steps=1), 0, Journal())
+    found = {row["opinions"]: row for row in by_time.measure(given, reward, 0.95, 0)}
+    assert found["later"]["thumbs"] == 62 and found["newest"]["thumbs"] == 31
+    assert found["later"]["days"] == 0.02
+    return {name: row["auc"] for name, row in found.items()}
+
+
+def test_a_taste_that_stays_is_foretold_later_as_well(policy: PreTrainedModel, template: Template) -> None:
+    assert told(policy, template, turned=False)["later"]["low"] > 0.9
+
+
+def test_a_taste_that_has_turned_is_seen_in_the_newest_opinions(policy: PreTrainedModel, template: Template) -> None:
+    assert told(policy, template, turned=True)["later"]["high"] < 0.2
+
+
+def test_without_times_nothing_is_told(policy: PreTrainedModel, template: Template) -> None:
+    given = lesson(policy, template, turned=False)
+    given = Lesson(policy, template, Examples(), Examples(), [], [], [], given.version)
+    reward = reward_model.RewardModel(policy, template.ends, 1, ())
+    assert by_time.measure(given, reward, 0.95, 0) == []
+
+
+def test_scripts_are_told_apart_and_mixtures_are_none() -> None:
+    texts = ("How are you?", "你好吗？", "Как дела?", "今日はいい天気", "12 + 3", "水 is water 水水")
+    assert [script_of(text) for text in texts] == ["latin", "cjk", "cyrillic", "kana", None, "cjk"]
+    assert script_of("水的 means of water") == "latin"
+    assert script_of("water 水") is None
+
+
+def test_questions_are_of_several_kinds() -> None:
+    assert by_group.kinds(["What is 2 + 2 in words?", "你好"]) == {
+        "cjk_questions": [1],
+        "latin_questions": [0],
+        "long_questions": [0],
+        "questions_with_numbers": [0],
+        "short_questions": [1],
+    }
+
+
+def test_a_kind_that_is_foretold_worse_than_the_others_is_seen(template: Template) -> None:
+    """Long questions are answered by a coin, as far as the forecast goes; and it expects too much of them."""
+    rng = Random(0)
+    thumbs, logits = [], []
+    for number in range(400):
+        is_long = number % 2 == 0
+        prompt = exchange(template, "abc def ghi" if is_long else "ab", "").prompt
+        liked = rng.random() < (0.3 if is_long else 0.5)
+        thumbs.append(Thumb(f"p{number % 40}", Exchange(prompt, (1,), ""), liked))
+        logits.append(rng.gauss(1.0, 0.5) if is_long else rng.gauss(2.0 if liked else -2.0, 1.0))
+    found = {row["group"]: row for row in by_group.measure(thumbs, torch.tensor(logits), template, 0.95, 0)}
+    assert found["long_questions"]["gap"]["high"] < 0 < found["short_questions"]["gap"]["low"]
+    assert found["long_questions"]["excess"]["low"] > 0.3
+    assert found["long_questions"]["auc"]["low"] < 0.5 < found["long_questions"]["auc"]["high"]
+
+
+def test_of_a_handful_nothing_is_told(template: Template) -> None:
+    thumbs = [Thumb("p", exchange(template, "ab", "x"), number % 2 == 0) for number in range(8)]
+    assert by_group.measure(thumbs, torch.zeros(8), template, 0.95, 0) == []
