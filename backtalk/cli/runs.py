@@ -70,7 +70,14 @@ def show_run(
             from backtalk.cli.follow import follow as watch
 
             found = watch(database, found.id, quietly=as_json)
-    show_one(_shown(found), as_json)
+    shown = _shown(found)
+    show_one(shown if as_json else {name: value for name, value in shown.items() if name != "report"}, as_json)
+    if not as_json and found.report:
+        from backtalk.cli.report import lines
+
+        print("\nreport")
+        for line in lines(found.report, 1):
+            print(line)
 
 
 @app.command()
