@@ -1,7 +1,9 @@
 """Does a candidate still know the language at large? Perplexity on a text of ours that no opinion is about.
 
 What is learned from thumbs makes a policy forget what it read (arXiv 2203.02155 calls it the alignment tax); on
-questions that people ask it may not show. The text (`general.json`) is read as it stands, without a chat around it.
+questions that people ask it may not show. The text (`general.json`) is read as it stands, without a chat around it. Its
+sentences are plain ones that the bundled policy has the words for: of prose that it never could read, it could forget
+nothing.
 """
 
 import json

@@ -197,7 +197,7 @@ def learn_reward(
         "calibration_error": calibration_error(found, liked),
         "linear": {"auc": thumbs_auc(plain, thumbs, confidence, seed).to_json(), "weights": baseline.readable()},
     }
-    report["reward_model"] |= advice.of_reward(lesson, reward, usual, found, recipe)
+    report["reward_model"] |= advice.of_reward(lesson, reward, opinions, usual, found, recipe)
     told = report["reward_model"]["auc"]
     log.info("the reward model foretells people held out with AUC %.3f (%.3f to %.3f)", *told.values())
     journal.step(1.0, auc=auc(found, liked), linear_auc=auc(plain, liked))

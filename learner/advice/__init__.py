@@ -14,20 +14,24 @@ from learner.advice.script import script_of
 from learner.dataset import Logged
 from learner.judge import Judge
 from learner.lesson import Lesson
+from learner.linear import Design
 from learner.reward_model import RewardModel
 from learner.sequences import Exchange
 
 
-def of_reward(lesson: Lesson, reward: RewardModel, usual: Sequence[Exchange], logits: Tensor, recipe: Recipe) -> Json:
+def of_reward(
+    lesson: Lesson, reward: RewardModel, design: Design, usual: Sequence[Exchange], logits: Tensor, recipe: Recipe
+) -> Json:
     """For the report's `reward_model`.
 
     Args:
+        design: the opinions of those who teach.
         usual: replies of the live version.
         logits: of being liked, of the thumbs held out: [N].
     """
     confidence, seed, template = recipe.gate.confidence, recipe.seed, lesson.template
     return {
-        "by_time": by_time.measure(lesson, reward, confidence, seed),
+        "by_time": by_time.measure(lesson.taught, design, lesson.held_out, logits, confidence, seed),
         "by_group": by_group.measure(lesson.held_out.thumbs, logits, template, confidence, seed),
         **swaps.measure(reward.score, template, confidence, seed),
         "triggers": triggers.measure(reward.score, template, lesson.taught.thumbs, usual, confidence, seed),

@@ -21,8 +21,8 @@ from learner.examples import Thumb
 from learner.intervals import bootstrap
 from learner.sequences import Exchange
 
-SUSPECTS = 20
-REPLIES = 12
+SUSPECTS = 10
+REPLIES = 6
 TOLD = 5
 FEWEST_GIVERS = 3
 """A word that fewer people have rated is theirs, and is neither looked at nor told."""

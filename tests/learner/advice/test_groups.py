@@ -6,14 +6,11 @@ from random import Random
 import torch
 from transformers import PreTrainedModel
 
-from backtalk.recipe import RewardModel as RewardRecipe
 from backtalk.template import Template
-from learner import reward_model
+from learner import linear
 from learner.advice import by_group, by_time
 from learner.advice.script import script_of
 from learner.examples import Examples, Thumb
-from learner.journal import Journal
-from learner.lesson import Lesson
 from learner.sequences import Exchange
 from tests.learner.planted import WORDS, exchange, exclaims, sentence
 
@@ -31,33 +28,30 @@ def over_time(template: Template, people: range, turned: bool) -> Examples:
     return said
 
 
-def lesson(policy: PreTrainedModel, template: Template, turned: bool) -> Lesson:
-    taught, held_out = (over_time(template, people, turned) for people in (range(8), range(8, 16)))
-    return Lesson(policy, template, taught, held_out, [], [], [], 0)
-
-
 def told(policy: PreTrainedModel, template: Template, turned: bool) -> dict[str, dict[str, float]]:
-    given = lesson(policy, template, turned)
-    reward = reward_model.fit(policy, given.taught, template.ends, RewardRecipe(steps=1), 0, Journal())
-    found = {row["opinions"]: row for row in by_time.measure(given, reward, 0.95, 0)}
-    assert found["later"]["thumbs"] == 62 and found["newest"]["thumbs"] == 31
+    taught, held_out = (over_time(template, people, turned) for people in (range(8), range(8, 16)))
+    design = linear.tabulate(policy, taught, template.ends)
+    logits = torch.tensor([1.0 if exclaims(thumb.exchange.text) else -1.0 for thumb in held_out.thumbs])
+    found = {row["opinions"]: row for row in by_time.measure(taught, design, held_out, logits, 0.95, 0)}
+    assert found["later"]["thumbs"] == found["newest"]["thumbs"] == 31
     assert found["later"]["days"] == 0.02
     return {name: row["auc"] for name, row in found.items()}
 
 
 def test_a_taste_that_stays_is_foretold_later_as_well(policy: PreTrainedModel, template: Template) -> None:
-    assert told(policy, template, turned=False)["later"]["low"] > 0.9
+    found = told(policy, template, turned=False)
+    assert found["later"]["low"] > 0.9 and found["newest"]["value"] == 1.0
 
 
 def test_a_taste_that_has_turned_is_seen_in_the_newest_opinions(policy: PreTrainedModel, template: Template) -> None:
-    assert told(policy, template, turned=True)["later"]["high"] < 0.2
+    found = told(policy, template, turned=True)
+    assert found["later"]["high"] < 0.2 and found["newest"]["value"] < 0.2
 
 
 def test_without_times_nothing_is_told(policy: PreTrainedModel, template: Template) -> None:
-    given = lesson(policy, template, turned=False)
-    given = Lesson(policy, template, Examples(), Examples(), [], [], [], given.version)
-    reward = reward_model.RewardModel(policy, template.ends, 1, ())
-    assert by_time.measure(given, reward, 0.95, 0) == []
+    taught = Examples([Thumb("p", exchange(template, "go", f"ab{end}"), end == "!") for end in "!.?" * 8])
+    design = linear.tabulate(policy, taught, template.ends)
+    assert by_time.measure(taught, design, taught, torch.zeros(24), 0.95, 0) == []
 
 
 def test_scripts_are_told_apart_and_mixtures_are_none() -> None:
