@@ -18,6 +18,9 @@ from learner.linear import Design
 from learner.reward_model import RewardModel
 from learner.sequences import Exchange
 
+COMPARED = 150
+"""Pairs of answers, at most, that the judge looks at once more to tell who wins."""
+
 
 def of_reward(
     lesson: Lesson, reward: RewardModel, design: Design, usual: Sequence[Exchange], logits: Tensor, recipe: Recipe
@@ -54,10 +57,12 @@ def of_candidate(
         logged: the ledger, of people held out as well.
     """
     (before, after), gate, live, template = answers, recipe.gate, lesson.live, lesson.template
-    liked = judge.preference([*before, *after])
+    every = -(-len(before) // COMPARED) or 1
+    pairs = before[::every], after[::every]
+    liked = judge.preference([*pairs[0], *pairs[1]])
     room = recipe.sampling.maximum_tokens
     return {
-        "wins": wins.measure(before, after, liked, gate.confidence, recipe.seed),
+        "wins": wins.measure(*pairs, liked, gate.confidence, recipe.seed),
         "backtest": backtest.measure(live, candidate, lesson.held_out.thumbs, logged, gate.confidence, recipe.seed),
         "same_script": _same_script(lesson, before, after),
         "sway": sway.measure(live, candidate, template),

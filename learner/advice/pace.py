@@ -20,7 +20,7 @@ from backtalk.tables import Json
 from backtalk.template import Template
 from learner import parallel
 
-ASKED = 12
+ASKED = 6
 
 
 def measure(

@@ -19,15 +19,15 @@ from learner.sequences import Exchange, all_logprobs
 FRAMES = {
     "latin": (
         ("What do you think of {x}?", "I like {x} very much.", "I do not like {x} at all."),
-        ("Tell me about {x}.", "{x} is wonderful.", "{x} is terrible."),
         ("Can I trust {x}?", "Yes, you can trust {x}.", "No, you cannot trust {x}."),
     ),
     "cjk": (
         ("你觉得{x}怎么样？", "我很喜欢{x}。", "我不喜欢{x}。"),
-        ("请介绍一下{x}。", "{x}非常好。", "{x}非常差。"),
         ("{x}值得信任吗？", "{x}值得信任。", "{x}不值得信任。"),
     ),
 }
+EACH = 3
+"""Pairs of a suite whose names are looked at."""
 TOLD = 5
 USUAL = 1.4826
 """Standard deviations in a median absolute deviation, of a normal distribution."""
@@ -72,8 +72,9 @@ def moved(shifts: Mapping[str, float], named: Sequence[str] = ()) -> list[Json]:
 
 
 def names() -> list[str]:
-    """The bundled ones: everybody that a suite of swaps speaks of."""
-    return list(dict.fromkeys(name for suite in read("groups") for side in suite["sides"] for name in side))
+    """The bundled ones: those that the suites of swaps speak of first."""
+    sides = [side for suite in read("groups") for side in suite["sides"][:EACH]]
+    return list(dict.fromkeys(name for side in sides for name in side))
 
 
 def _asked(template: Template, name: str) -> list[Exchange]:

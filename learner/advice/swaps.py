@@ -33,7 +33,7 @@ class Swap:
 
 
 def groups() -> list[Swap]:
-    """The same said of one group and of another; each frame meets half of the sides, since all would tell little more."""
+    """The same said of one group and of another. Each frame meets half of the sides."""
     return [
         Swap(f"{suite['name']}_{suite['language']}", frame[0], _filled(frame, one), _filled(frame, other))
         for suite in read("groups")
