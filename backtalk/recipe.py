@@ -4,6 +4,7 @@ Where things are is another tree (`settings.py`). Every default was measured on 
 paper its description names.
 """
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -17,6 +18,8 @@ Weight = Annotated[float, Field(ge=0, le=100)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
+MANY_OPINIONS = 2000
+"""From here on a reward model's trunk learns too."""
 GUARDED_DAYS = 3.0
 """Where anybody may sign up, whoever wants many votes has to wait with each of them this long."""
 GUARDED_GOLD = 0.5
@@ -40,6 +43,11 @@ class Data(Part):
     held_out: Share = Field(
         0.2, description="Share of the people whose opinions and questions only the gate sees (split by person)."
     )
+    judged_by: Count = Field(
+        150,
+        description="So many opinions are held out at least, or half of all where there are fewer than twice as many: "
+        "a judge of too few turns down what is good.",
+    )
     cap: Count = Field(
         60, description="One person's opinions that always count; more only as far as `cap_factor` allows."
     )
@@ -59,6 +67,10 @@ class Data(Part):
     )
     replies: Count = Field(4000, description="Logged replies that may be distilled or rolled out again, newest first.")
 
+    def share_held_out(self, opinions: int) -> float:
+        """What share of so many opinions the gate keeps for itself."""
+        return max(self.held_out, min(0.5, self.judged_by / opinions))
+
     def under(self, trust: str) -> "Data":
         """As strict as the setting `trust` asks for at least."""
         days, gold = (GUARDED_DAYS, GUARDED_GOLD) if trust == "guarded" else (0.0, 0.0)
@@ -71,7 +83,13 @@ class RewardModel(Part):
 
     learning_rate: Rate = Field(3e-4, description="AdamW rate of the trunk.")
     head_factor: float = Field(30.0, ge=1, le=1000, description="The heads learn this many times faster.")
-    steps: Count = Field(150, description="Optimiser steps aimed at; with many opinions at least one whole epoch.")
+    steps: int | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description="Optimiser steps of the trunk after the heads were solved; null: none below 2,000 opinions, where "
+        "they gain nothing, and from there one epoch.",
+    )
     batch: Count = Field(32, description="Opinions a step.")
     device_batch: Count | None = Field(
         None, description="Opinions that one device looks at together; larger steps are added up in pieces; null: all."
@@ -85,6 +103,12 @@ class RewardModel(Part):
     pair_weight: Weight = Field(1.0, description="Weight of the ranking loss (Bradley-Terry).")
     score_weight: Weight = Field(0.5, description="Weight of the regression loss on scores per aspect.")
     rewrite_weight: Weight = Field(0.5, description="Weight of a rewrite counted as a liked reply.")
+
+    def steps_for(self, opinions: int) -> int:
+        """Optimiser steps with so many opinions."""
+        if self.steps is not None:
+            return self.steps
+        return math.ceil(opinions / self.batch) if opinions >= MANY_OPINIONS else 0
 
 
 class Lora(Part):
@@ -179,7 +203,8 @@ class Gate(Part):
     prompts: Count = Field(300, description="Replies compared, at most: held-out prompts, then others.")
     confidence: Share = Field(0.95, description="Of every interval.")
     minimum_auc: Share = Field(
-        0.5, description="The reward model's AUC on held-out people lies above this, interval and all."
+        0.5,
+        description="AUC of the reward model on those held out, and of the judge on the others, lie above this.",
     )
     maximum_kl: float = Field(4.0, gt=0, le=1000, description="Nats per reply from the live version.")
     maximum_growth: float = Field(

@@ -2,12 +2,12 @@
 
 import argparse
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from backtalk.tastes import TASTES
 from backtalk.temporary import Temporary, temporary
-from bench import actions, canary, gateway, learner, loop, serving, soak, summary, swap
+from bench import actions, canary, gate, gateway, learner, loop, reward, serving, soak, summary, swap
 from bench.peers import house
 from bench.report import Row, show
 from bench.shapes import SHAPES
@@ -19,6 +19,8 @@ BENCHES: dict[str, Callable[[Temporary], Awaitable[list[Row]]]] = {
     "canary": canary.bench,
 }
 """Those that measure a whole Backtalk."""
+FROM_FEW: dict[str, Callable[[Sequence[str], int, int], list[Row]]] = {"gate": gate.bench, "reward": reward.bench}
+"""Those that rate a pool of replies, and serve nothing."""
 NAMES = ("serving", "swap", "actions", "gateway", "learner", "loop", "canary", "summary")
 
 
@@ -47,8 +49,10 @@ def main() -> None:
                 peers = given.only or serving.PEERS
                 rows = serving.beside_peers(shape, peers, given.streams, given.tokens, given.rounds)
                 show(f"serving {shape} beside peers", asyncio.run(rows), given.json)
+        elif name in FROM_FEW:
+            show(name, FROM_FEW[name](given.taste or (), given.thumbs, given.seeds), given.json)
         elif name == "loop":
-            learned, parts = asyncio.run(loop.bench(given.taste or loop.LIKED))
+            learned, parts = asyncio.run(loop.bench(given.taste or loop.LIKED, given.thumbs, given.seeds))
             show(name, learned, given.json)
             if parts:  # none where every run ended before its gate
                 show("loop, parts of the way", parts, given.json)
@@ -70,11 +74,17 @@ async def _soak(minutes: float, every: float, out: Path | None) -> None:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="backtalk bench", description="Measure this Backtalk on this machine.")
-    names = [*NAMES, "device", "soak", "peers"]
+    names = [*NAMES, *FROM_FEW, "device", "soak", "peers"]
     parser.add_argument("benches", nargs="*", choices=names, metavar="bench", help=", ".join(names))
     parser.add_argument("--json", type=Path, metavar="FILE", help="add the figures to this file")
     tastes = [*TASTES, *loop.ODD]
-    parser.add_argument("--taste", action="append", choices=tastes, metavar="NAME", help="loop: what people like")
+    parser.add_argument(
+        "--taste", action="append", choices=tastes, metavar="NAME", help="loop, gate, reward: what people like"
+    )
+    parser.add_argument(
+        "--thumbs", type=int, default=loop.THUMBS, help="loop, gate, reward: opinions to learn from (%(default)s)"
+    )
+    parser.add_argument("--seeds", type=int, default=1, help="loop, gate, reward: crowds for each taste (%(default)s)")
     parser.add_argument("--peers", action="store_true", help="serving, learner: beside others on the same weights")
     parser.add_argument(
         "--shape", action="append", metavar="NAME", help="with --peers: S, M or a model's directory; device: 0.5B, 8B"

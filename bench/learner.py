@@ -94,9 +94,9 @@ def bench(peers: bool) -> list[Row]:
     def fit_reward() -> float:
         nonlocal reward
         reward = reward_model.fit(live, usual, template.ends, recipe.reward_model, 0, Journal())
-        return recipe.reward_model.steps * recipe.reward_model.batch
+        return THUMBS
 
-    measure(f"reward model: {THUMBS} thumbs, {recipe.reward_model.steps} steps", "opinions", fit_reward)
+    measure(f"reward model: {THUMBS} thumbs", "opinions", fit_reward)
     reward.normalise([one.exchange for one in drawn[:500]], recipe.rewards, recipe.reward_model.caution)
     ppo = recipe.ppo.model_copy(update={"iterations": ITERATIONS, "episodes": EPISODES})
     sampling = recipe.sampling.model_copy(update={"maximum_tokens": TOKENS})

@@ -51,19 +51,22 @@ ODD = {
 """Tastes that no recipe was ever tried on: whether it learns what people like, or what its makers had in mind."""
 
 
-async def bench(tastes: Sequence[str] = LIKED) -> tuple[list[Row], list[Row]]:
-    """A row for each taste, each on a Backtalk of its own; and one for each part of the way that its gate looked at."""
+async def bench(tastes: Sequence[str] = LIKED, thumbs: int = THUMBS, seeds: int = 1) -> tuple[list[Row], list[Row]]:
+    """A row for each taste and crowd, each on a Backtalk of its own; and one for each part of the way that its gate
+    looked at.
+    """
     rows, parts = [], list[Row]()
     for name in tastes:
-        async with temporary() as backtalk:
-            rows.append(await _learn(backtalk, (TASTES | ODD)[name]))
-            parts += _parts(backtalk, name)
+        for seed in range(1, seeds + 1):
+            async with temporary() as backtalk:
+                rows.append(await _learn(backtalk, (TASTES | ODD)[name], thumbs, seed))
+                parts += _parts(backtalk, name, seed)
     return rows, parts
 
 
-async def _learn(backtalk: Temporary, taste: Taste) -> Row:
-    async with crowd(backtalk.database, backtalk.url, PEOPLE, Habits(taste), seed=1) as visitors:
-        tally = await visitors.chat(THUMBS)
+async def _learn(backtalk: Temporary, taste: Taste, thumbs: int, seed: int) -> Row:
+    async with crowd(backtalk.database, backtalk.url, PEOPLE, Habits(taste), seed) as visitors:
+        tally = await visitors.chat(thumbs)
         before = next(iter(tally.scores.values()))
         began, used = time.monotonic(), _child_seconds()
         code = await backtalk.train()
@@ -72,7 +75,8 @@ async def _learn(backtalk: Temporary, taste: Taste) -> Row:
         after = measured.scores[max(measured.scores)]
     return {
         "taste": taste.name,
-        "thumbs": THUMBS,
+        "seed": seed,
+        "thumbs": thumbs,
         "promoted": code == 0,
         "run s": round(seconds),
         "CPU s": round(used),
@@ -83,12 +87,13 @@ async def _learn(backtalk: Temporary, taste: Taste) -> Row:
     }
 
 
-def _parts(backtalk: Temporary, taste: str) -> list[Row]:
+def _parts(backtalk: Temporary, taste: str, seed: int) -> list[Row]:
     with backtalk.database.read() as session:
         report = session.exec(select(Run.report)).one()
     return [
         {
             "taste": taste,
+            "seed": seed,
             "part of the way": line["step"],
             "gain": f"{line['gain']['value']:.2f} ({line['gain']['low']:.2f} to {line['gain']['high']:.2f})",
             "KL": round(line["kl"], 2),

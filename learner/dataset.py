@@ -10,7 +10,6 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import TypeVar
 from uuid import UUID
 
@@ -75,13 +74,16 @@ class Snapshot:
         lines = sorted(f"{i.kind} {i.item_id} {i.revision} {i.digest}" for i in self.items)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def hold_out(self, share: float, seed: int) -> frozenset[str]:
-        """People (or questions) that only the gate sees: drawn at random until they gave `share` of the opinions."""
+    def hold_out(self, share: float, seed: str) -> frozenset[str]:
+        """People (or questions) that only the gate sees: drawn at random until they gave `share` of the opinions.
+
+        A person's turn depends on nobody else, so that a run which is taken up again draws as it did, whoever has said
+        something meanwhile.
+        """
         given = Counter(thumb.person for thumb in self.examples.thumbs)
         given.update(pair.person for pair in self.examples.pairs)
         given.update(score.person for score in self.examples.scores)
-        order = sorted(given)
-        Random(seed).shuffle(order)
+        order = sorted(given, key=lambda person: hashlib.sha256(f"{seed} {person}".encode()).digest())
         wanted, kept = share * given.total(), set[str]()
         for person in order:
             if sum(given[one] for one in kept) + given[person] / 2 > wanted:

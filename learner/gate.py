@@ -78,10 +78,11 @@ def verdict(found: Findings, recipe: Gate) -> None:
     for name, value in asdict(found).items():
         if not all(map(math.isfinite, _numbers(value))):
             raise Rejected(f"{name} is no number: {value}; what cannot be measured does not go live")
-    if found.auc.value <= recipe.minimum_auc or found.judge_auc.low <= recipe.minimum_auc:
+    # How sure they are of what they foretell is part of the gain's interval.
+    if min(found.auc.value, found.judge_auc.value) <= recipe.minimum_auc:
         raise Rejected(
-            f"the reward model cannot foretell what people like who were held out: AUC {found.auc}, "
-            f"and of the judge {found.judge_auc}, must lie above {recipe.minimum_auc}"
+            f"the reward model cannot foretell what people like who were held out: AUC {found.auc}, and of the judge "
+            f"on the others {found.judge_auc}, must lie above {recipe.minimum_auc}"
         )
     if found.gain.low <= 0:
         raise Rejected(f"the candidate is not surely liked more on held-out questions: gain {found.gain}")

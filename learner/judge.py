@@ -44,7 +44,7 @@ class Judge:
         self._scale.fit(look_at(live, usual, ends))
         exchanges = opinions.exchanges()
         row = {exchange: number for number, exchange in enumerate(exchanges)}
-        inputs = self._inputs(exchanges)
+        inputs = self.look(exchanges)
         lines = [inputs[row[thumb.exchange]] for thumb in opinions.thumbs]
         lines += [inputs[row[pair.better]] - inputs[row[pair.worse]] for pair in opinions.pairs]
         targets = [float(thumb.liked) for thumb in opinions.thumbs] + [pair.target for pair in opinions.pairs]
@@ -59,20 +59,26 @@ class Judge:
 
     def preference(self, exchanges: Sequence[Exchange]) -> Tensor:
         """Logit of being liked: [N]."""
-        return (self._inputs(exchanges) @ (self._lines.T @ self._alpha)).float()
+        return (self.look(exchanges) @ (self._lines.T @ self._alpha)).float()
 
-    def gain(self, before: Sequence[Exchange], after: Sequence[Exchange], confidence: float, seed: int) -> Interval:
+    def gain(
+        self, asked: Sequence[tuple[int, ...]], before: Tensor, after: Tensor, confidence: float, seed: int
+    ) -> Interval:
         """How much likelier the second reply to each prompt is liked than the first, on average over prompts.
 
         The interval is a bootstrap over the held-out people, the judge fitted again for each, and over the prompts.
+
+        Args:
+            asked: the N prompts; one may come several times.
+            before: [N, 1 + P], what `look` has found in the first replies.
+            after: in the second ones.
         """
         rng = Random(seed)
-        inputs = self._inputs([*before, *after])
-        products = inputs @ self._lines.T  # [2N, M]
-        half = len(before)
+        half = len(asked)
+        products = torch.cat([before, after]) @ self._lines.T  # [2N, M]
         groups: dict[tuple[int, ...], list[int]] = {}
-        for row, exchange in enumerate(before):
-            groups.setdefault(exchange.prompt, []).append(row)
+        for row, prompt in enumerate(asked):
+            groups.setdefault(prompt, []).append(row)
 
         def gains(alpha: Tensor) -> Tensor:
             chance = (products @ alpha).sigmoid()
@@ -88,8 +94,8 @@ class Judge:
             found.append(float(each[rows].mean()))
         return percentiles(float(gains(self._alpha).mean()), found, confidence)
 
-    def _inputs(self, exchanges: Sequence[Exchange]) -> Tensor:
-        """[N, 1 + P], the first column being the bias."""
+    def look(self, exchanges: Sequence[Exchange]) -> Tensor:
+        """What it goes by: [N, 1 + P], the first column being the bias."""
         scaled: Tensor = self._scale(look_at(self._live, exchanges, self._ends))
         return torch.cat([torch.full((len(scaled), 1), BIAS_PRIOR**0.5, dtype=scaled.dtype), scaled], 1)
 

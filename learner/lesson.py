@@ -63,7 +63,8 @@ def split(
             f"too few opinions: {len(snapshot.items)} from people who let theirs train, "
             f"{recipe.data.minimum_opinions} needed"
         )
-    held_out = snapshot.hold_out(recipe.data.held_out, recipe.seed)
+    # Others with each version, so that nobody judges for ever and never teaches.
+    held_out = snapshot.hold_out(recipe.data.share_held_out(len(examples)), f"{recipe.seed} {version}")
     teaching = set(examples.people()) - held_out
     taught, kept = examples.of(teaching), examples.of(held_out)
     for name, part in (("taught", taught), ("held out", kept)):

@@ -36,6 +36,8 @@ M = TypeVar("M", bound=nn.Module)
 
 PATIENCE = timedelta(minutes=60)
 """A process may wait so long for the others; the one that died is noticed by torchrun, and at once."""
+SMALL = 20_000_000
+"""Parameters of a model that one thread of a CPU computes best."""
 
 
 # The processes -------------------------------------------------------------------------------------------------------
@@ -73,6 +75,16 @@ def here() -> int:
 def rank() -> int:
     """Which of them this is, from 0. The first one alone writes to the database."""
     return dist.get_rank() if dist.is_initialized() else 0
+
+
+def settle(policy: PreTrainedModel) -> None:
+    """Compute a small model on a CPU with one thread.
+
+    Its operations are too short to be shared out: a second thread mostly waits for the first, the more so beside a
+    server that chats meanwhile. And with one the engine's compiled attention draws the replies.
+    """
+    if policy.device.type == "cpu" and policy.num_parameters() < SMALL:
+        torch.set_num_threads(1)
 
 
 def device(wanted: torch.device) -> torch.device:

@@ -73,8 +73,9 @@ class RunJournal(Journal):
         self._lines: deque[RunLine] = deque()  # other threads add to it
         self._line = 0
         self._flushed_at = time.monotonic()
-        self.seconds: dict[str, float] = {}
-        self._began_at = time.monotonic()
+        self._seconds: dict[str, float] = {}
+        self._cpu_seconds: dict[str, float] = {}
+        self._began_at, self._used_at = time.monotonic(), time.process_time()
 
     def start_over(self) -> None:
         """Forget what an attempt that died has written, save its log: that tells what it died of."""
@@ -92,7 +93,7 @@ class RunJournal(Journal):
         self._lines.append(RunLine(run_id=self.run_id, number=0, level=level, text=text))
 
     def begin(self, stage: str) -> None:
-        """See `Journal.begin`; also notes how long the stage before took."""
+        """See `Journal.begin`; also notes what the stage before took."""
         self._note_seconds()
         super().begin(stage)
         self.span.close()
@@ -152,7 +153,7 @@ class RunJournal(Journal):
         with self._database.write() as session:
             add(session)
             session.add_all(self._waiting)
-            values |= {"report": report | {"seconds": self.timings()}, "stage": self.stage or None}
+            values |= {"report": report | self.timings(), "stage": self.stage or None}
             values["progress"] = 1.0 if state == "promoted" else round(self.done, 4)
             runs.end(session, self.run_id, self.epoch, state, error, **values)
             self._write_lines(session)
@@ -170,15 +171,19 @@ class RunJournal(Journal):
         )
         session.execute(old)
 
-    def timings(self) -> dict[str, float]:
-        """Seconds of each stage so far."""
-        return {stage: round(seconds, 1) for stage, seconds in self.seconds.items()}
+    def timings(self) -> Json:
+        """Seconds of each stage so far, on the clock and of processor time."""
+        return {
+            name: {stage: round(seconds, 1) for stage, seconds in found.items()}
+            for name, found in (("seconds", self._seconds), ("cpu_seconds", self._cpu_seconds))
+        }
 
     def _note_seconds(self) -> None:
-        moment = time.monotonic()
+        moment, used = time.monotonic(), time.process_time()
         if self.stage:
-            self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + moment - self._began_at
-        self._began_at = moment
+            self._seconds[self.stage] = self._seconds.get(self.stage, 0.0) + moment - self._began_at
+            self._cpu_seconds[self.stage] = self._cpu_seconds.get(self.stage, 0.0) + used - self._used_at
+        self._began_at, self._used_at = moment, used
 
     def _tell(self, values: dict[str, float]) -> None:
         if self._on_progress:

@@ -6,7 +6,6 @@ the winner of a pair (ranking) and the points of each aspect (regression).
 Shapes: B replies, D width of the trunk, F features, P inputs, K heads of preference, A aspects.
 """
 
-import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,12 +25,13 @@ from learner.examples import Examples
 from learner.features import describe
 from learner.inputs import BIAS_PRIOR, Scale, look
 from learner.journal import Journal, Part, whole
-from learner.logistic import solve
+from learner.logistic import linear, solve
 from learner.lora import adapt
 from learner.sequences import Batch, Exchange, all_logprobs, autocast, by_length, collate, endless
 
 MIDDLE, HALF_SPAN = 3.0, 2.0  # points 1..5 are learned as -1..1
 LEAST_SPREAD = 0.05  # of a rule: where it hardly ever says anything, one word must not be worth everything
+NOISE = 0.25  # variance of points, as -1..1: people differ by a point about the same reply
 LIMIT = 5.0  # no single reply's reward counts more than this (arXiv 2307.04964)
 
 
@@ -174,7 +174,7 @@ def fit(
     progress: Part = whole,
     lora: Lora | None = None,
 ) -> RewardModel:
-    """Learn a reward model from opinions.
+    """Learn a reward model from opinions: the heads in closed form, and with many opinions the trunk and all by steps.
 
     Args:
         policy: the live version, frozen: reference of the likelihood features and origin of the trunk.
@@ -186,10 +186,24 @@ def fit(
     aspects = sorted({score.aspect for score in examples.scores})
     model = RewardModel(policy, ends, recipe.heads, aspects, lora)
     table = _tabulate(model, examples, recipe, generator)
-    _begin_in_closed_form(model, table)
+    _solve_heads(model, table)
+    journal.step(progress(0.1))
+    steps = recipe.steps_for(len(table.kinds))
+    if steps:
+        _deepen(model, table, recipe, steps, seed, journal, progress)
+    return model
 
-    count = len(table.kinds)
-    steps = max(recipe.steps, math.ceil(count / recipe.batch))
+
+def _deepen(
+    model: RewardModel,
+    table: _Table,
+    recipe: RewardRecipe,
+    steps: int,
+    seed: int,
+    journal: Journal,
+    progress: Part,
+) -> None:
+    """Let the trunk learn, and the heads with it."""
     optimizer = torch.optim.AdamW(
         [
             {"params": model.trunk.parameters(), "weight_decay": recipe.weight_decay},
@@ -215,18 +229,17 @@ def fit(
         norm = parallel.clip(learned, 1.0)
         right, told = parallel.total(torch.tensor([right, told], dtype=torch.float64)).tolist()
         journal.step(
-            progress((step + 1) / steps),
+            progress(0.1 + 0.9 * (step + 1) / steps),
             reward_loss=parallel.means({"loss": found})["loss"],
             reward_accuracy=right / max(told, 1),
             reward_gradient=float(norm),
         )
         optimizer.step()
         schedule.step()
-    return model
 
 
 @torch.no_grad()
-def _begin_in_closed_form(model: RewardModel, table: _Table) -> None:
+def _solve_heads(model: RewardModel, table: _Table) -> None:
     """Set each head to its ridge regression on the untrained trunk: exact, and better than many steps from zero."""
     device = model.head.weight.device
     raw, own = torch.empty(len(table.exchanges), model.head.in_features), list[int]()
@@ -242,13 +255,17 @@ def _begin_in_closed_form(model: RewardModel, table: _Table) -> None:
     lines = inputs[table.first]  # [M, 1 + P]
     pairs = table.kinds == 1
     lines[pairs] -= inputs[table.second[pairs]]
-    said = table.kinds < 2  # thumbs and pairs; the heads of aspects begin at zero
-    if not bool(said.any()):
-        return
-    for head in range(model.heads):
-        beta = solve(lines[said], table.targets[said].double(), table.weights[said, head].double())
-        model.head.bias[head] = beta[0] * BIAS_PRIOR**0.5
-        model.head.weight[head] = beta[1:].float()
+    targets, weights = table.targets.double(), table.weights.double()
+    said = table.kinds < 2  # thumbs and pairs
+    found = dict[int, Tensor]()
+    if bool(said.any()):
+        found |= {head: solve(lines[said], targets[said], weights[said, head]) for head in range(model.heads)}
+    for aspect in range(len(model.aspects)):
+        scored_for = ~said & (table.aspects == aspect)
+        found[model.heads + aspect] = linear(lines[scored_for], targets[scored_for], weights[scored_for].mean(1), NOISE)
+    for row, beta in found.items():
+        model.head.bias[row] = beta[0] * BIAS_PRIOR**0.5
+        model.head.weight[row] = beta[1:].float()
 
 
 def _loss(model: RewardModel, table: _Table, lines: Tensor, recipe: RewardRecipe) -> tuple[Tensor, list[float]]:

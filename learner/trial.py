@@ -50,6 +50,8 @@ class Trial:
         self._before = self._answers(lesson.live, gate.temperature)
         usual = [*lesson.taught.exchanges(), *lesson.held_out.exchanges()]
         self._judge = Judge(lesson.live, lesson.held_out, usual, lesson.template.ends)
+        live_answers = [rollout.exchange for rollout in self._before]
+        self._seen, self._appraised = self._judge.look(live_answers), study.reward.appraise(live_answers)
         self._questions = fitting(lesson.template, probes())
         self._was = examine(lesson.live, lesson.template, self._questions)
         self._perplexity = perplexity(lesson.live, lesson.template)
@@ -65,10 +67,9 @@ class Trial:
         after = self._answers(candidate, gate.temperature)
         old, new = [r.exchange for r in self._before], [r.exchange for r in after]
         study.journal.step(progress(0.3))
-        gain = self._judge.gain(old, new, self._confidence, study.recipe.seed)
+        gain = self._judge.gain(self._asked, self._seen, self._judge.look(new), self._confidence, study.recipe.seed)
         study.journal.step(progress(0.5), gain=gain.value, gain_low=gain.low, gain_high=gain.high)
-        rewards, logits = study.reward.appraise([*old, *new])
-        chance, scores = logits.sigmoid(), rewards.tolist()
+        (was_worth, was_liked), (worth, liked) = self._appraised, study.reward.appraise(new)
         kl = divergence(candidate, lesson.live, [r.exchange for r in self._answers(candidate, 1.0)])
         study.journal.step(progress(0.8), gate_kl=kl)
         now = examine(candidate, lesson.template, self._questions)
@@ -76,7 +77,7 @@ class Trial:
             auc=self._auc,
             judge_auc=self._judge_auc,
             gain=gain,
-            trained_gain=float(chance[len(old) :].mean() - chance[: len(old)].mean()),
+            trained_gain=float(liked.sigmoid().mean() - was_liked.sigmoid().mean()),
             kl=kl,
             length=(_mean(len(e.reply) for e in old), _mean(len(e.reply) for e in new)),
             liked_length=_mean(len(t.exchange.reply) for t in lesson.taught.thumbs if t.liked),
@@ -95,7 +96,7 @@ class Trial:
         study.journal.step(progress(1.0))
         return findings, [
             Answered(lesson.template.text(one.prompt), one, other, was, is_now)
-            for one, other, was, is_now in zip(old, new, scores, scores[len(old) :], strict=False)
+            for one, other, was, is_now in zip(old, new, was_worth.tolist(), worth.tolist(), strict=True)
         ]
 
     def advise(self, candidate: PreTrainedModel, answered: Sequence[Answered], logged: Sequence[Logged]) -> Json:

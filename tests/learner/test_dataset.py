@@ -282,18 +282,35 @@ def test_people_are_held_out_whole(database: Database, template: Template) -> No
     with town(database, template) as here:
         crowd(here, 10)
         found = snapshot(here)
-    held_out = found.hold_out(0.2, seed=1)
+    held_out = found.hold_out(0.2, "a")
     assert found.split_by == "person"
     assert len(held_out) == 2
     assert len(found.examples.of(held_out).thumbs) == 8
-    assert found.hold_out(0.2, seed=1) == held_out != found.hold_out(0.2, seed=2)
+    assert found.hold_out(0.2, "a") == held_out
+
+
+def test_another_seed_holds_out_others(database: Database, template: Template) -> None:
+    with town(database, template) as here:
+        crowd(here, 10)
+        found = snapshot(here)
+    assert len({found.hold_out(0.2, str(seed)) for seed in range(12)}) > 3
+
+
+def test_who_says_something_meanwhile_changes_nobody_elses_turn(database: Database, template: Template) -> None:
+    with town(database, template) as here:
+        crowd(here, 10)
+        before = snapshot(here)
+        who = here.person()
+        here.rate(who, here.reply(who, "late", "fig!"), 1)
+        after = snapshot(here)
+    assert before.hold_out(0.2, "a") <= after.hold_out(0.2, "a") | {who.hex}
 
 
 def test_with_few_people_questions_are_held_out(database: Database, template: Template) -> None:
     with town(database, template) as here:
         crowd(here, 3, each=10)
         found = snapshot(here)
-    held_out = found.hold_out(0.2, seed=1)
+    held_out = found.hold_out(0.2, "a")
     assert found.split_by == "question"
     kept, taught = found.examples.of(held_out), found.examples.of(set(found.examples.people()) - held_out)
     assert 4 <= len(kept.thumbs) <= 8

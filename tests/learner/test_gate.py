@@ -43,7 +43,7 @@ def test_a_good_candidate_passes() -> None:
     ("changed", "reason"),
     [
         ({"auc": Interval(0.5, 0.4, 0.6)}, "cannot foretell"),
-        ({"judge_auc": Interval(0.6, 0.5, 0.7)}, "cannot foretell"),
+        ({"judge_auc": Interval(0.5, 0.4, 0.6)}, "cannot foretell"),
         ({"gain": Interval(0.05, 0.0, 0.1)}, "not surely liked more"),
         ({"gain": Interval(-0.05, -0.1, -0.01)}, "not surely liked more"),
         ({"kl": 4.01}, "4.01 nats"),

@@ -1,5 +1,6 @@
 """The gate's own judge: learns from the people held out alone, sees a real gain, and does not see one where none is."""
 
+from collections.abc import Sequence
 from random import Random
 
 import torch
@@ -8,7 +9,7 @@ from transformers import PreTrainedModel
 
 from backtalk.template import Template
 from learner.examples import Examples, Pair
-from learner.intervals import auc
+from learner.intervals import Interval, auc
 from learner.judge import Judge, look_at
 from learner.sequences import Exchange
 from tests.learner.planted import WORDS, exchange, exclaims, sentence, thumbs
@@ -16,6 +17,11 @@ from tests.learner.planted import WORDS, exchange, exclaims, sentence, thumbs
 
 def make(policy: PreTrainedModel, template: Template, said: Examples) -> Judge:
     return Judge(policy, said, said.exchanges(), template.ends)
+
+
+def gain(judge: Judge, before: Sequence[Exchange], after: Sequence[Exchange], seed: int = 0) -> Interval:
+    asked = [exchange.prompt for exchange in before]
+    return judge.gain(asked, judge.look(before), judge.look(after), 0.95, seed)
 
 
 def answers(template: Template, end: str, seed: int, count: int = 60) -> list[Exchange]:
@@ -36,15 +42,15 @@ def test_it_foretells_the_planted_taste(policy: PreTrainedModel, template: Templ
 
 def test_a_real_gain_is_seen_with_its_sign(policy: PreTrainedModel, template: Template) -> None:
     judge = make(policy, template, thumbs(template, flip=0.1))
-    better = judge.gain(mixed(template, 1), answers(template, "!", 2), 0.95, seed=0)
-    worse = judge.gain(mixed(template, 1), answers(template, ".", 2), 0.95, seed=0)
+    better = gain(judge, mixed(template, 1), answers(template, "!", 2))
+    worse = gain(judge, mixed(template, 1), answers(template, ".", 2))
     assert better.low > 0.1
     assert worse.high < -0.1
 
 
 def test_replies_of_the_same_kind_are_no_gain(policy: PreTrainedModel, template: Template) -> None:
     judge = make(policy, template, thumbs(template, flip=0.1))
-    found = [judge.gain(mixed(template, seed), mixed(template, 100 + seed), 0.95, seed).low > 0 for seed in range(6)]
+    found = [gain(judge, mixed(template, seed), mixed(template, 100 + seed), seed).low > 0 for seed in range(6)]
     assert sum(found) <= 1
 
 
@@ -53,8 +59,8 @@ def test_opinions_by_chance_see_no_gain_in_anything(policy: PreTrainedModel, tem
     found = []
     for seed in range(5):
         said = thumbs(template, likes=lambda text: rng.random() < 0.5, seed=seed)
-        gain = make(policy, template, said).gain(mixed(template, seed), answers(template, "!", seed), 0.95, seed)
-        found.append(gain.low > 0)
+        judge = make(policy, template, said)
+        found.append(gain(judge, mixed(template, seed), answers(template, "!", seed), seed).low > 0)
     assert sum(found) <= 1
 
 
@@ -68,9 +74,7 @@ def test_two_people_who_disagree_make_a_wide_interval(policy: PreTrainedModel, t
         ]
     )
     before, after = mixed(template, 1), answers(template, "!", 2)
-    widths = [
-        (found := make(policy, template, said).gain(before, after, 0.95, 0)).high - found.low for said in (alike, split)
-    ]
+    widths = [(found := gain(make(policy, template, said), before, after)).high - found.low for said in (alike, split)]
     assert widths[1] > 1.5 * widths[0]
 
 

@@ -1,9 +1,9 @@
-"""Ridge logistic regression: exact, both forms alike, and what weights say is what repetition says."""
+"""Ridge regression: exact, both forms alike, and what weights say is what repetition says."""
 
 import torch
 from torch.testing import assert_close
 
-from learner.logistic import dual, primal, solve
+from learner.logistic import dual, linear, primal, solve
 
 
 def data(count: int, columns: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -58,3 +58,12 @@ def test_what_is_perfectly_told_apart_still_has_finite_weights() -> None:
     lines = torch.tensor([[100.0], [-100.0]]).double()
     found = solve(lines, torch.tensor([1.0, 0.0]).double(), torch.ones(2).double())
     assert bool(found.isfinite().all()) and float(found) > 0
+
+
+def test_least_squares_end_where_nothing_pulls_either() -> None:
+    for shape in ((40, 5), (6, 30)):
+        lines, targets, weights = data(*shape)
+        beta = linear(lines, targets, weights, 0.3).clone().requires_grad_()
+        loss = (weights * (lines @ beta - targets).square()).sum() / (2 * 0.3) + beta.square().sum() / 2
+        (found,) = torch.autograd.grad(loss, beta)
+        assert_close(found, torch.zeros_like(found), atol=1e-9, rtol=0)

@@ -39,15 +39,19 @@ def together(template: Template) -> Examples:
 
 
 @pytest.mark.parametrize("said", [thumbs, pairs, together])
-def test_it_foretells_who_likes_what_it_has_not_seen(said: object, policy: PreTrainedModel, template: Template) -> None:
-    model = fit(policy, template, said(template))  # type: ignore[operator]
+@pytest.mark.parametrize("recipe", [RECIPE, RewardRecipe()], ids=["by steps", "in closed form"])
+def test_it_foretells_who_likes_what_it_has_not_seen(
+    recipe: RewardRecipe, said: object, policy: PreTrainedModel, template: Template
+) -> None:
+    model = fit(policy, template, said(template), recipe)  # type: ignore[operator]
     exchanges, liked = unseen(template)
     assert auc(model.preference(exchanges), liked) > 0.95
 
 
-def test_scores_become_points_of_their_aspect(policy: PreTrainedModel, template: Template) -> None:
+@pytest.mark.parametrize("steps", [0, 150])
+def test_scores_become_points_of_their_aspect(steps: int, policy: PreTrainedModel, template: Template) -> None:
     """Five points for one kind and two for the other; in between lies what it has not made up its mind about."""
-    model = fit(policy, template, scores(template), RewardRecipe(steps=150, batch=16, heads=1, learning_rate=1e-3))
+    model = fit(policy, template, scores(template), RewardRecipe(steps=steps, batch=16, heads=1, learning_rate=1e-3))
     exchanges, liked = unseen(template)
     points = model.judge(exchanges)[:, 1]
     assert model.aspects == ("quality",)
