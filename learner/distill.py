@@ -24,7 +24,7 @@ from learner.sequences import Exchange, autocast, by_length, collate, logprobs
 def learn(study: Study, policy: PreTrainedModel, progress: Part) -> Json:
     """Several rounds of drawing, approving and imitating."""
     lesson, recipe, rng = study.lesson, study.recipe, Random(study.recipe.seed)
-    shown = [demonstration.exchange for demonstration in lesson.taught.demonstrations]
+    shown = lesson.shown
     pool = [logged.exchange for logged in lesson.replies if logged.ended]
     chosen: list[Exchange] = []
     for number in range(recipe.distill.rounds):

@@ -55,7 +55,7 @@ class Grpo(Rloo):
 def learn(study: Study, policy: PreTrainedModel, progress: Part, kind: type[Rloo] = Rloo) -> Json:
     """Iterations on fresh replies."""
     lesson, recipe = study.lesson, study.recipe
-    shown = [demonstration.exchange for demonstration in lesson.taught.demonstrations]
+    shown = lesson.shown
     improver = kind(
         policy, lesson.live, study.reward, shown, recipe.ppo, recipe.seed, study.journal, study.checkpoints, study.draw
     )

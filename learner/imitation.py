@@ -12,8 +12,7 @@ from learner.lesson import Study
 
 def learn(study: Study, policy: PreTrainedModel, progress: Part) -> Json:
     """Imitate thumbs up and rewrites."""
-    taught = study.lesson.taught
-    liked = [thumb.exchange for thumb in taught.thumbs if thumb.liked]
-    shown = [demonstration.exchange for demonstration in taught.demonstrations]
+    lesson = study.lesson
+    liked, shown = [thumb.exchange for thumb in lesson.taught.thumbs if thumb.liked], lesson.shown
     imitate(policy, liked + shown, study.recipe.distill, Random(study.recipe.seed), study.journal, progress)
     return {"liked": len(liked), "demonstrations": len(shown)}

@@ -55,7 +55,7 @@ class Minibatch:
 def learn(study: Study, policy: PreTrainedModel, progress: Part) -> Json:
     """PPO on what the ledger offers, imitation of what the reward approves of, PPO on fresh replies."""
     lesson, recipe = study.lesson, study.recipe
-    shown = [demonstration.exchange for demonstration in lesson.taught.demonstrations]
+    shown = lesson.shown
     improver = Improver(
         policy, lesson.live, study.reward, shown, recipe.ppo, recipe.seed, study.journal, study.checkpoints, study.draw
     )

@@ -32,6 +32,14 @@ class Lesson:
     version: int  # the live one's number
 
     @property
+    def shown(self) -> list[Exchange]:
+        """Everybody's rewrites. Whoever judges has corrected something too, and has it learned by imitation, which asks
+        no reward; the question is not asked at the gate.
+        """
+        said = [*self.taught.demonstrations, *self.held_out.demonstrations]
+        return list(dict.fromkeys(demonstration.exchange for demonstration in said))
+
+    @property
     def current(self) -> list[Logged]:
         """Replies of the live version itself."""
         return [logged for logged in self.replies if logged.version == self.version]
@@ -75,7 +83,9 @@ def split(
         raise Rejected("nobody can be held out: opinions on at least two different questions are needed")
     report["split"] = {"by": snapshot.split_by, "taught": len(taught), "held_out": len(kept)}
     replies = [logged for logged in snapshot.replies if logged.person not in held_out]
-    hidden = [logged.exchange for logged in snapshot.replies if logged.person in held_out]
+    corrected = {demonstration.exchange.prompt for demonstration in kept.demonstrations}
+    asked = [logged.exchange for logged in snapshot.replies if logged.person in held_out] or kept.exchanges()
+    unseen = [exchange for exchange in asked if exchange.prompt not in corrected] or asked
     return Lesson(
         live,
         template,
@@ -84,7 +94,7 @@ def split(
         replies,
         # Who only judges what others asked has no questions of their own.
         prompts_of([logged.exchange for logged in replies] or taught.exchanges()),
-        prompts_of(hidden or kept.exchanges()),
+        prompts_of(unseen),
         version,
     )
 

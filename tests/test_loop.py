@@ -27,7 +27,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 TASTE = TASTES["brief"]  # a quarter of the first version's replies have it: 300 thumbs are enough to judge by
 PEOPLE, THUMBS, ASKED, STREAMS = 15, 300, 200, 20
 RECIPE: dict[str, Any] = {
-    "reward_model": {"steps": 40},
     "distill": {"prompts": 150, "draws": 2},
     "ppo": {"iterations": 2, "episodes": 96, "minibatch": 48},
     "sampling": {"maximum_tokens": 64},
@@ -70,7 +69,7 @@ async def test_people_like_the_version_that_learned_from_them() -> None:
 
 async def test_opinions_that_mean_nothing_change_nothing() -> None:
     """The same loop with thumbs by the toss of a coin: the gate says no, and says why."""
-    quick = {**RECIPE, "reward_model": {"steps": 5}, "distill": {"rounds": 0}, "ppo": {"iterations": 1}}
+    quick = {**RECIPE, "distill": {"rounds": 0}, "ppo": {"iterations": 1}}
     async with (
         temporary() as backtalk,
         crowd(backtalk.database, backtalk.url, PEOPLE, Habits(TASTE, flip=0.5, rewrite=0.0), seed=8) as visitors,
