@@ -65,6 +65,18 @@ class Data(Part):
         description="Who surely answers fewer gold items rightly (95 % interval below this) teaches nothing; "
         f"`BACKTALK_TRUST=guarded` asks for {GUARDED_GOLD:g} at least.",
     )
+    contrary: Share = Field(
+        0.9,
+        description="Who says the opposite of what the others say, of everything, with at least this chance teaches "
+        "and judges nothing; 1: nobody is asked about.",
+    )
+    most_contrary: float = Field(
+        0.45,
+        ge=0,
+        le=0.5,
+        description="Where more of the people than this say the opposite of the others, nobody can tell which side is "
+        "right: all are kept, and the report says so.",
+    )
     replies: Count = Field(4000, description="Logged replies that may be distilled or rolled out again, newest first.")
 
     def share_held_out(self, opinions: int) -> float:

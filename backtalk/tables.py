@@ -431,6 +431,7 @@ class RunPerson(Row, table=True):
     used: int  # … and those within the cap
     influence: float | None = None  # None: only judged, or the run ended before its reward was known
     leaning: float | None = None  # what of the version's gain in reward is theirs; below 0: they speak against it
+    contrary: float | None = None  # the chance that they say the opposite of what the others say; None: not known
 
 
 class RunLine(Row, table=True):

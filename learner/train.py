@@ -24,7 +24,7 @@ from backtalk.recipe import Recipe, RecipeError, load_recipe
 from backtalk.settings import Settings, load_settings
 from backtalk.tables import Contested, Json, Run, RunPerson, Sample
 from backtalk.template import Template
-from learner import advice, contested, crew, influence, linear, mixture, parallel, remote, reward_model
+from learner import advice, contested, crew, influence, linear, mixture, parallel, remote, reward_model, trust
 from learner.dataset import Snapshot, take_snapshot
 from learner.gate import Rejected
 from learner.influence import Influence
@@ -130,6 +130,9 @@ def learn(
     live = parallel.shard(load(directory, parallel.device(pick_device(settings.learner_device))))
     if parent.number != live_now.number:
         report["forgets"] = {"live": live_now.number, "begins_at": parent.number}
+    snapshot, heard = trust.sift(snapshot, live, template.ends, recipe, report)
+    keep_heard = partial(trust.keep, run_id, heard)
+    journal.flush(keep_heard, counts=snapshot.counts, snapshot_digest=snapshot.digest)
     lesson = split(snapshot, live, template, parent.number, recipe, report)
     log.info("%s opinions teach, %s judge; on %s", len(lesson.taught), len(lesson.held_out), live.device)
 
