@@ -12,6 +12,7 @@ from backtalk import lifeline
 from backtalk.database import Database
 from backtalk.settings import SettingsError, load_settings
 from learner.clock import Clock
+from learner.giveway import give_way
 from learner.housekeeping import Housekeeper
 from learner.worker import Worker
 
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if given.die_with_parent:
         lifeline.hold(os.getppid())
+    give_way()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for noisy in ("apscheduler", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
