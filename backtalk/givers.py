@@ -20,17 +20,23 @@ class Giver:
     share: float
     influence: float | None
     leaning: float | None
+    contrary: float | None
 
 
 def of_run(session: Session, run_id: UUID, limit: int) -> list[Giver]:
-    """Those first whom the reward hangs on most, then those who only judged, by how much of theirs was used."""
+    """Those first who were left out, then those whom the reward hangs on most, then who only judged, by what was used."""
     whole = sa.select(sa.func.sum(RunPerson.used)).where(col(RunPerson.run_id) == run_id)
     used = session.execute(whole).scalar() or 1
     rows = session.execute(
         sa.select(RunPerson, col(Person.name))
         .join(Person, col(Person.id) == col(RunPerson.person_id))
         .where(col(RunPerson.run_id) == run_id)
-        .order_by(col(RunPerson.influence).desc().nulls_last(), col(RunPerson.used).desc(), col(RunPerson.person_id))
+        .order_by(
+            col(RunPerson.used) > 0,
+            col(RunPerson.influence).desc().nulls_last(),
+            col(RunPerson.used).desc(),
+            col(RunPerson.person_id),
+        )
         .limit(limit)
     )
     return [
@@ -42,6 +48,7 @@ def of_run(session: Session, run_id: UUID, limit: int) -> list[Giver]:
             round(row.used / used, 4),
             None if row.influence is None else round(row.influence, 4),
             None if row.leaning is None else round(row.leaning, 4),
+            None if row.contrary is None else round(row.contrary, 4),
         )
         for row, name in rows
     ]

@@ -7,7 +7,7 @@ votes in unequal numbers, slips of its own for everybody, and people who are eas
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -31,7 +31,8 @@ from learner.logistic import primal
 from learner.rollouts import draw
 from learner.sequences import load
 
-PROMPTS, DRAWS = 1200, 6
+PROMPTS, DRAWS = 800, 6
+FIRST_SEED = 100  # no number of the learner was chosen on these
 LEAST, MOST = 5, 60  # votes of a person
 MOST_SLIPS = 0.2
 SEEN = 3  # every third reply shows what was learned
@@ -93,19 +94,18 @@ SCENES = (
 )
 
 
-def bench(seeds: int, prompts: int = PROMPTS, only: Sequence[str] = ()) -> list[Row]:
-    """A row for each scene, over all tastes and so many seeds of each."""
-    pool = draw_pool(prompts)
-    scenes = [scene for scene in SCENES if not only or scene.name in only]
-    return [measure(pool, scene, seeds) for scene in scenes]
+def bench(seeds: int) -> list[Row]:
+    """A row for each scene, over all tastes and so many towns of each."""
+    pool = draw_pool()
+    return [measure(pool, scene, seeds) for scene in SCENES]
 
 
-def draw_pool(prompts: int = PROMPTS) -> Pool:
+def draw_pool() -> Pool:
     """The live version's own replies, as they are served."""
     live, template = load(Path(starter.FILES)), Template(Path(starter.FILES))
-    asked = [prompt for prompt in sample_prompts(prompts, 77) for _ in range(DRAWS)]
+    asked = [prompt for prompt in sample_prompts(PROMPTS, 4242) for _ in range(DRAWS)]
     tokens = [tuple(template.render([Turn("user", prompt.text)])) for prompt in asked]
-    drawn = draw(live, template, tokens, temperature=0.6, maximum_tokens=200, seed=5)
+    drawn = draw(live, template, tokens, temperature=0.6, maximum_tokens=200, seed=9)
     raw = look_at(live, [one.exchange for one in drawn], template.ends)
     scale = Scale(live.config.hidden_size).double()
     scale.fit(raw)
@@ -168,10 +168,10 @@ def _vote(pool: Pool, kind: str, taste: str, other: str) -> Callable[[int, Rando
 def measure(pool: Pool, scene: Scene, seeds: int) -> Row:
     """What is found in towns of every taste."""
     tastes = [name for name in pool.likes if name not in ("phrase", "right")]
-    found, odd, accused, accusing, told, attacks = 0, 0, 0, 0, 0, 0
+    found, odd, accused, accusing, told = 0, 0, 0, 0, 0
     seconds, before, after, sides = [list[float]() for _ in range(4)]
     for taste in tastes:
-        for seed in range(seeds):
+        for seed in range(FIRST_SEED, FIRST_SEED + seeds):
             town = build(pool, scene, taste, seed)
             began = time.process_time()
             heard = trust.weigh(town.said, 0.9, 0.45, 0.95, seed)
@@ -179,7 +179,6 @@ def measure(pool: Pool, scene: Scene, seeds: int) -> Row:
             left_out = {person for person, out in zip(town.said.people, heard.left_out.tolist(), strict=True) if out}
             found, odd = found + len(left_out & town.odd), odd + len(town.odd)
             accused, accusing = accused + len(left_out - town.odd), accusing + bool(left_out - town.odd)
-            attacks += bool(left_out)
             told += heard.crowds is not None
             if heard.crowds is not None and scene.kind in ("crowd", "phrase"):
                 right = statistics.fmean(

@@ -121,7 +121,7 @@ def list_people(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """List whose opinions a run used, those first whom its reward hangs on most.
+    """List whose opinions a run used: first those left out, then those whom its reward hangs on most.
 
     Example: backtalk run people --limit 20
     """
@@ -135,7 +135,7 @@ def list_people(
         rows = [
             {**row, "name": row["name"] or str(row["person_id"])[:8], "share": f"{row['share']:.0%}"} for row in rows
         ]
-    columns = ("name", "given", "used", "share", "influence", "leaning")
+    columns = ("name", "given", "used", "share", "influence", "leaning", "contrary")
     show(rows, columns, as_json, "the run has used nobody's opinions")
 
 

@@ -81,12 +81,15 @@ class GiverOut(BaseModel):
     person_id: UUID
     name: str | None
     given: int
-    used: int = Field(description="Within the cap of one person.")
+    used: int = Field(description="Within the cap of one person; none of somebody who contradicts all others.")
     share: float = Field(description="Of all that the run used.")
     influence: float | None = Field(
         description="How far the linear reward moves without them, in its spreads; null: they only judged."
     )
     leaning: float | None = Field(description="What of the version's gain in that reward is owed to them.")
+    contrary: float | None = Field(
+        description="The chance that they say the opposite of what the others say, of everything; null: not known."
+    )
 
 
 class SampleOut(BaseModel):

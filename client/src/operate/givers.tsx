@@ -34,7 +34,9 @@ export function Givers({ givers }: { givers: RunGiver[] }) {
               </Link>
             </td>
             <td data-name={t('givers.used')} className={tables.number}>
-              {one.used < one.given
+              {one.used === 0 && one.contrary !== null
+                ? t('givers.contrary', { given: plain(one.given, locale), chance: percent(one.contrary, locale) })
+                : one.used < one.given
                 ? t('givers.capped', { used: plain(one.used, locale), given: plain(one.given, locale) })
                 : plain(one.used, locale)}
             </td>

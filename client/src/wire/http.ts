@@ -348,7 +348,7 @@ export interface GiverOut {
   person_id: string
   name: string | null
   given: number
-  /** Within the cap of one person. */
+  /** Within the cap of one person; none of somebody who contradicts all others. */
   used: number
   /** Of all that the run used. */
   share: number
@@ -356,6 +356,8 @@ export interface GiverOut {
   influence: number | null
   /** What of the version's gain in that reward is owed to them. */
   leaning: number | null
+  /** The chance that they say the opposite of what the others say, of everything; null: not known. */
+  contrary: number | null
 }
 
 /** What came in on one day (UTC). */

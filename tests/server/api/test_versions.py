@@ -65,3 +65,19 @@ def test_real_questions_come_from_people_who_let_theirs_train(own: Home, operato
     own.reply(own.person(consent=True), question="Is ann@example.org an address?")
     asked = operator.get("/api/operate/policies/questions").json()["items"]
     assert sorted(asked) == ["Is [mail 1] an address?", "open?"]
+
+
+def test_who_was_left_out_stands_first_with_how_surely(own: Home, operator: Somebody) -> None:
+    ann, bob = own.person(consent=True), own.person(consent=True)
+    with own.database.write() as session:
+        run = Run(state="promoted")
+        session.add(run)
+        session.flush()
+        run_id = run.id
+        session.add(RunPerson(run_id=run_id, person_id=ann.id, given=9, used=9, influence=0.4, contrary=0.001))
+        session.add(RunPerson(run_id=run_id, person_id=bob.id, given=5, used=0, contrary=0.98))
+    found = operator.get(f"/api/operate/runs/{run_id}/people").json()["items"]
+    assert [(one["name"], one["used"], one["share"], one["contrary"]) for one in found] == [
+        (bob.name, 0, 0.0, 0.98),
+        (ann.name, 9, 1.0, 0.001),
+    ]
