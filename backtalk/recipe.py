@@ -230,7 +230,7 @@ class Gate(Part):
         0.02, description="Right answers to the golden questions that may be lost beyond noise."
     )
     maximum_perplexity: float = Field(
-        2.0,
+        1.3,
         ge=1,
         le=1000,
         description="The perplexity of a general text may become this many times the live version's, in any language.",

@@ -60,6 +60,6 @@ def measure(
 def _foretold(logits: Tensor, thumbs: Sequence[Thumb], confidence: float, seed: int) -> Json:
     return {
         "thumbs": len(thumbs),
-        "auc": thumbs_auc(logits, thumbs, confidence, seed).to_json(),
+        "auc_newest": thumbs_auc(logits, thumbs, confidence, seed).to_json(),
         "calibration_error": round(calibration_error(logits, [thumb.liked for thumb in thumbs]), 4),
     }

@@ -46,7 +46,7 @@ def measure(
     names = ("live", "candidate")
     return {
         "tokens": {name: median(own) for name, own in zip(names, tokens, strict=True)},
-        "seconds": {name: round(median(own), 4) for name, own in zip(names, seconds, strict=True)},
+        "waited": {name: round(median(own), 4) for name, own in zip(names, seconds, strict=True)},
     }
 
 

@@ -34,6 +34,7 @@ from backtalk.tables import (
 )
 from tests.browser.backtalk import Backtalk
 from tests.browser.gallery import PICTURES, Gallery
+from tests.browser.told import FULL, TOO_FEW
 from tests.browser.visitor import Visit
 from tests.server.stack import PATIENCE
 
@@ -52,18 +53,28 @@ PAGES = (
     "/people",
     "/audit",
 )
-SAID = {
+SAID: dict[str, dict[str, Any]] = {
     "en": {
         "cron": "At 03:00 every day",
         "missed": "no run: 3 new opinions, 50 wanted",
         "canary": "thumbs down: 100% of 5 in the canary, 0% of 5 elsewhere",
         "gate": TURNED_DOWN,
+        "advice": "Beside what decides",
+        "report": (
+            "none of this turns a version down",
+            "-0.015 (-0.025 – -0.008)",
+            "women for men, English",
+            "Perplexity of a general text",
+            TOO_FEW,
+        ),
     },
     "zh": {
         "cron": "每天 03:00",
         "missed": "未训练：3 条新意见，需要 50 条",
         "canary": "差评：试用版本 100%（共 5），其他 0%（共 5）",
         "gate": "在留出的问题上，候选版本并不确定更受喜欢：提高 0.004",
+        "advice": "不参与决定的观察",
+        "report": ("这里的任何一项都不会否决版本", "女性换男性，英文", "通用文本的困惑度", "候选版本几乎不会再给出"),
     },
 }
 SIDE = 5
@@ -100,7 +111,9 @@ def night(house: Backtalk) -> Night:
         plan(session)
         went_live(session, live)
         wait(session, waiting, live)
-        rejected = Run(state="rejected", stage="gate", from_version=live, error=TURNED_DOWN, ended_at=now())
+        rejected = Run(
+            state="rejected", stage="gate", from_version=live, error=TURNED_DOWN, report=FULL, ended_at=now()
+        )
         session.add(rejected)
         running = go_on(session, live)
         rules = {"approval": "operator", "canary": True, "webhook_url": "http://127.0.0.1:9/", "webhook_private": True}
@@ -187,6 +200,11 @@ def test_every_page_of_a_busy_night_looks_right(gallery: Gallery, house: Backtal
 
     visitor.open(f"/operate/runs/{night.rejected}")
     expect(page.get_by_role("note")).to_contain_text(said["gate"])
+    report = page.get_by_role("region").filter(has=page.get_by_role("heading", name=said["advice"]))
+    for told in said["report"]:
+        expect(report).to_contain_text(told)
+    report.get_by_role("heading", name=said["advice"]).first.scroll_into_view_if_needed()
+    gallery.hang("night-report")
 
     with resting(house, night.running):
         visitor.open("/operate/runs")

@@ -21,7 +21,7 @@ export interface Difference {
 }
 
 /** Which way is better, by the last word of a path that is known; what is told of others than the candidate is neither. */
-const MORE_IS_BETTER = new Set(['gain', 'trained_gain', 'auc', 'judge_auc', 'pair_accuracy', 'right', 'won', 'refused', 'liked_share', 'rate', 'controlled', 'same_script'])
+const MORE_IS_BETTER = new Set(['gain', 'trained_gain', 'auc', 'judge_auc', 'pair_accuracy', 'right', 'won', 'refused', 'liked_share', 'auc_newest', 'rate', 'controlled', 'same_script'])
 const LESS_IS_BETTER = new Set(['kl', 'endless', 'lost', 'calibration_error', 'forbidden', 'perplexity', 'given_up'])
 const OF_OTHERS = new Set(['live', 'liked', 'asked', 'linear'])
 

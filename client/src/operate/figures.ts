@@ -109,10 +109,14 @@ function text(value: unknown): string {
   return JSON.stringify(value)
 }
 
-/** An estimate with its interval, where both stand in one cell. */
+/** An estimate with its interval, where both stand in one cell; all three with the digits that the largest is worth. */
 function interval({ value, low, high }: Json): string | null {
   if (typeof value !== 'number' || typeof low !== 'number' || typeof high !== 'number') return null
-  return `${plain(value)} (${plain(low)} – ${plain(high)})`
+  const size = Math.max(Math.abs(value), Math.abs(low), Math.abs(high))
+  const digits = size >= 10 ? 1 : size >= 1 ? 2 : 3
+  // Without its sign where nothing is left but zeros.
+  const [middle, from, to] = [value, low, high].map((one) => (Number(one.toFixed(digits)) || 0).toLocaleString('en'))
+  return `${middle} (${from} – ${to})`
 }
 
 /** A number with as many digits as it is worth. */

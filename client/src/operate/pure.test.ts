@@ -98,9 +98,9 @@ describe('reports', () => {
   })
 
   it('writes an estimate with its interval into one cell', () => {
-    const rows = [{ suite: 'names', mean: { value: 0.012, low: -0.1, high: 0.125 }, other: { odd: 1 } }]
+    const rows = [{ suite: 'names', mean: { value: -0.0003, low: -0.1, high: 0.1254 }, other: { odd: 1 } }]
     const [figure] = sections({ swaps: rows })[0]?.figures ?? []
-    expect(figure).toMatchObject({ rows: [['names', '0.012 (-0.1 – 0.125)', '{"odd":1}']] })
+    expect(figure).toMatchObject({ rows: [['names', '0 (-0.1 – 0.125)', '{"odd":1}']] })
   })
 
   it('tells what a recipe says otherwise than the default', () => {

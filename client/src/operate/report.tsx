@@ -56,8 +56,9 @@ function Figures({ figures }: { figures: Figure[] }) {
 function Small({ figure }: { figure: Exclude<Figure, { kind: 'table' }> }) {
   const word = useReportWord()
   const isWide = (figure.kind === 'text' && figure.text.length > SHORT) || figure.kind === 'list'
+  const isExplained = isWord(`reportMeaning.${figure.name}`)
   return (
-    <div className={isWide ? style.wide : undefined}>
+    <div className={isWide ? style.wide : isExplained ? style.explained : undefined}>
       <dt>{word(figure.name)}</dt>
       <Value figure={figure} />
       <Meaning of={figure.name} as="dd" />

@@ -35,7 +35,7 @@ def told(policy: PreTrainedModel, template: Template, turned: bool) -> dict[str,
     found = {row["opinions"]: row for row in by_time.measure(taught, design, held_out, logits, 0.95, 0)}
     assert found["later"]["thumbs"] == found["newest"]["thumbs"] == 31
     assert found["later"]["days"] == 0.02
-    return {name: row["auc"] for name, row in found.items()}
+    return {name: row["auc_newest"] for name, row in found.items()}
 
 
 def test_a_taste_that_stays_is_foretold_later_as_well(policy: PreTrainedModel, template: Template) -> None:
