@@ -45,10 +45,18 @@ class RewardModel(nn.Module):
         heads: int,
         aspects: Sequence[str],
         lora: Lora | None = None,
+        learns: bool = True,
     ) -> None:
+        """
+        Args:
+            policy: frozen.
+            ends: tokens that end a reply.
+            learns: whether the trunk will; one that stays as it is needs no copy.
+        """
         super().__init__()
         self.reference = policy
-        self.trunk = parallel.shard(adapt(parallel.copied(policy).base_model, lora))
+        is_own = learns or parallel.size() > 1  # what is sharded is run as a whole, or by itself
+        self.trunk = parallel.shard(adapt(parallel.copied(policy).base_model, lora)) if is_own else policy.base_model
         self.ends = tuple(ends)
         self.heads = heads
         self.aspects = tuple(aspects)
@@ -184,11 +192,11 @@ def fit(
     """
     generator = torch.Generator().manual_seed(seed)
     aspects = sorted({score.aspect for score in examples.scores})
-    model = RewardModel(policy, ends, recipe.heads, aspects, lora)
+    steps = recipe.steps_for(len(examples) + len(examples.demonstrations))
+    model = RewardModel(policy, ends, recipe.heads, aspects, lora, learns=steps > 0)
     table = _tabulate(model, examples, recipe, generator)
     _solve_heads(model, table)
     journal.step(progress(0.1))
-    steps = recipe.steps_for(len(table.kinds))
     if steps:
         _deepen(model, table, recipe, steps, seed, journal, progress)
     return model
