@@ -30,10 +30,10 @@ STUBBORN = 3.0  # seconds that a cancelled run has to reach its next step
 MOST_LINES = 1000  # of its log that a run keeps, the newest
 
 SHARES = {  # of the whole run's time, as measured
-    "snapshot": (0.0, 0.02),
-    "reward_model": (0.02, 0.35),
-    "policy": (0.35, 0.9),
-    "gate": (0.9, 0.98),
+    "snapshot": (0.0, 0.03),
+    "reward_model": (0.03, 0.1),
+    "policy": (0.1, 0.6),
+    "gate": (0.6, 0.98),
     "publish": (0.98, 1.0),
 }
 

@@ -27,6 +27,7 @@ from backtalk.template import Template
 from learner import advice, contested, crew, influence, linear, mixture, parallel, remote, reward_model, trust
 from learner.dataset import Snapshot, take_snapshot
 from learner.gate import Rejected
+from learner.giveway import give_way
 from learner.influence import Influence
 from learner.intervals import auc, calibration_error, thumbs_auc
 from learner.journal import Journal, NotFinite, part, whole
@@ -43,7 +44,6 @@ from learner.trial import Answered
 log = logging.getLogger("learner.train")  # also where this is `__main__`
 
 SAMPLES = 8
-NICE = 10  # chat goes first
 
 
 def train(
@@ -128,6 +128,7 @@ def learn(
     _tell_of(snapshot, parent.number)
     weights.verify(directory, weights.public_key(settings.keys_dir))
     live = parallel.shard(load(directory, parallel.device(pick_device(settings.learner_device))))
+    parallel.settle(live)
     if parent.number != live_now.number:
         report["forgets"] = {"live": live_now.number, "begins_at": parent.number}
     snapshot, heard = trust.sift(snapshot, live, template.ends, recipe, report)
@@ -249,7 +250,7 @@ def main() -> None:
     """The child process: nobody's child when its parent dies, low in priority, gone when the lease is."""
     settings = load_settings()
     database = Database(settings.database)
-    os.nice(NICE)
+    give_way()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     parallel.join()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // parallel.here()))
