@@ -188,7 +188,9 @@ def test_a_run_makes_a_version_that_people_like_more(promoted: tuple[House, Run]
     names = {name for m in metrics for name in m.values}
     assert {"reward_loss", "auc", "linear_auc", "distill_loss", "reward", "kl", "ess", "gain", "gate_kl"} <= names
     assert len(samples) == 8
-    assert set(run.report) >= {"split", "reward_model", "policy", "gate", "seconds"}
+    assert set(run.report) >= {"split", "reward_model", "policy", "gate", "advice", "seconds"}
+    assert set(run.report["reward_model"]) >= {"by_time", "by_group", "swaps", "ills", "triggers"}
+    assert run.report["advice"]["wins"]["rate"]["low"] > 0.5 and run.report["advice"]["backtest"]["rated"] > 0
     assert run.report["split"]["by"] == "person"
     assert run.report["gate"]["gain"]["low"] > 0
     assert {one.person_id for one in givers} == set(house.people) and {one.used for one in givers} == {EACH}
