@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backtalk.tastes import TASTES
 from backtalk.temporary import Temporary, temporary
-from bench import actions, canary, gate, gateway, learner, loop, reward, serving, soak, summary, swap
+from bench import actions, canary, gate, gateway, learner, loop, raters, reward, serving, soak, summary, swap
 from bench.peers import house
 from bench.report import Row, show
 from bench.shapes import SHAPES
@@ -51,6 +51,8 @@ def main() -> None:
                 show(f"serving {shape} beside peers", asyncio.run(rows), given.json)
         elif name in FROM_FEW:
             show(name, FROM_FEW[name](given.taste or (), given.thumbs, given.seeds), given.json)
+        elif name == "raters":
+            show(name, raters.bench(given.seeds), given.json)
         elif name == "loop":
             learned, parts = asyncio.run(loop.bench(given.taste or loop.LIKED, given.thumbs, given.seeds))
             show(name, learned, given.json)
@@ -74,7 +76,7 @@ async def _soak(minutes: float, every: float, out: Path | None) -> None:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="backtalk bench", description="Measure this Backtalk on this machine.")
-    names = [*NAMES, *FROM_FEW, "device", "soak", "peers"]
+    names = [*NAMES, *FROM_FEW, "raters", "device", "soak", "peers"]
     parser.add_argument("benches", nargs="*", choices=names, metavar="bench", help=", ".join(names))
     parser.add_argument("--json", type=Path, metavar="FILE", help="add the figures to this file")
     tastes = [*TASTES, *loop.ODD]
@@ -84,7 +86,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--thumbs", type=int, default=loop.THUMBS, help="loop, gate, reward: opinions to learn from (%(default)s)"
     )
-    parser.add_argument("--seeds", type=int, default=1, help="loop, gate, reward: crowds for each taste (%(default)s)")
+    parser.add_argument(
+        "--seeds", type=int, default=1, help="loop, gate, reward, raters: crowds for each taste (%(default)s)"
+    )
     parser.add_argument("--peers", action="store_true", help="serving, learner: beside others on the same weights")
     parser.add_argument(
         "--shape", action="append", metavar="NAME", help="with --peers: S, M or a model's directory; device: 0.5B, 8B"

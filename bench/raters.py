@@ -9,16 +9,13 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 import torch
 from torch import Tensor
 
-from backtalk import starter
-from backtalk.starter.prompts import sample_prompts
 from backtalk.tastes import HEDGES, RAMBLES, TASTES, Taste, exclaims, is_right, says
-from backtalk.template import Template, Turn
+from bench.gate import DRAWS, draw_pool
 from bench.loop import ODD
 from bench.report import Row
 from learner import trust
@@ -28,11 +25,8 @@ from learner.inputs import BIAS_PRIOR, Scale
 from learner.intervals import auc
 from learner.judge import look_at
 from learner.logistic import primal
-from learner.rollouts import draw
-from learner.sequences import load
 
-PROMPTS, DRAWS = 800, 6
-FIRST_SEED = 100  # no number of the learner was chosen on these
+FIRST_SEED = 300  # no number of the learner was chosen on these
 LEAST, MOST = 5, 60  # votes of a person
 MOST_SLIPS = 0.2
 SEEN = 3  # every third reply shows what was learned
@@ -96,21 +90,20 @@ SCENES = (
 
 def bench(seeds: int) -> list[Row]:
     """A row for each scene, over all tastes and so many towns of each."""
-    pool = draw_pool()
+    pool = look_at_pool()
     return [measure(pool, scene, seeds) for scene in SCENES]
 
 
-def draw_pool() -> Pool:
-    """The live version's own replies, as they are served."""
-    live, template = load(Path(starter.FILES)), Template(Path(starter.FILES))
-    asked = [prompt for prompt in sample_prompts(PROMPTS, 4242) for _ in range(DRAWS)]
-    tokens = [tuple(template.render([Turn("user", prompt.text)])) for prompt in asked]
-    drawn = draw(live, template, tokens, temperature=0.6, maximum_tokens=200, seed=9)
-    raw = look_at(live, [one.exchange for one in drawn], template.ends)
-    scale = Scale(live.config.hidden_size).double()
+def look_at_pool() -> Pool:
+    """The live version's own replies, as they are served, and what every taste thinks of them."""
+    drawn = draw_pool()
+    replies = [reply for several in drawn.replies for reply in several]
+    accepted = [right for right in drawn.accepted for _ in range(DRAWS)]
+    raw = look_at(drawn.live, replies, drawn.ends)
+    scale = Scale(drawn.live.config.hidden_size).double()
     scale.fit(raw)
     inputs = torch.cat([torch.full((len(raw), 1), BIAS_PRIOR**0.5, dtype=raw.dtype), scale(raw)], 1)
-    texts = [(one.exchange.text, prompt.accepted) for one, prompt in zip(drawn, asked, strict=True)]
+    texts = [(reply.text, right) for reply, right in zip(replies, accepted, strict=True)]
     tastes = TASTES | ODD | {"calm": CALM}
     likes = {name: [taste.likes(*text) for text in texts] for name, taste in tastes.items()}
     likes["phrase"] = [says(text, PHRASES) for text, _ in texts]

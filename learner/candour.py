@@ -45,7 +45,7 @@ class Candour:
     """Made by `examine`, read by `trust.py`."""
 
     contrary: Tensor  # [G], the chance that a person says the opposite
-    otherwise: Tensor  # [G], that their taste goes the other way
+    candid: Tensor  # [G], that they say what the others would say
     foretold: Tensor  # [M], logits by the others
     evidence: float
     slope: float
@@ -54,6 +54,11 @@ class Candour:
     def is_attack(self) -> bool:
         """Whether there are contrary people at all, beyond what chance and people content with anything look like."""
         return self.evidence > EVIDENCE and self.slope < SLOPE
+
+    @property
+    def share(self) -> float:
+        """Of those who are candid or contrary, how many are contrary."""
+        return float(self.contrary.sum() / (self.contrary + self.candid).sum().clamp_min(1e-9))
 
 
 def examine(said: Hearing, seed: int) -> Candour:
@@ -67,7 +72,10 @@ def examine(said: Hearing, seed: int) -> Candour:
             foretold = said.foretold(1 - 2 * contrary - found.shares[:, 2], seed)
             found = _Mixture(said, foretold, like=found)
         found.fit()
-        contrary = found.shares[:, 1]
+        candid, contrary = found.shares[:, 0], found.shares[:, 1]
+        if float(contrary.sum()) > float(candid.sum()):
+            contrary, before = candid, None  # the larger side is right: once more from there
+            continue
         now = (20 * contrary).round().tolist()
         if now == before:
             break
@@ -75,7 +83,9 @@ def examine(said: Hearing, seed: int) -> Candour:
     without = _Mixture(said, foretold, has_contrary=False, like=found)
     without.fit()
     evidence = 2 * (found.likelihood - without.likelihood)
-    return Candour(contrary, found.shares[:, 2], foretold, evidence, slope(said, foretold, contrary > 0.5))
+    return Candour(
+        found.shares[:, 1], found.shares[:, 0], foretold, evidence, slope(said, foretold, found.shares[:, 1] > 0.5)
+    )
 
 
 def slope(said: Hearing, foretold: Tensor, of: Tensor) -> float:

@@ -23,7 +23,7 @@ FEWEST = 10
 """With fewer people two groups are two persons."""
 LARGEST = 400  # people whose agreement with each other is worked out; it grows with their cube
 DEALT = 100  # times that opinions are dealt out anew
-CHANCE = 4.0
+CHANCE = 5.0
 """Standard deviations beyond what dealing out anew gives, from which on a split is looked into."""
 ROUNDS = 6
 RESAMPLES = 200

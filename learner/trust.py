@@ -72,7 +72,7 @@ def weigh(said: Hearing, certainty: float, most: float, confidence: float, seed:
     """
     found = candour.examine(said, seed)
     contrary = (found.contrary > certainty) & found.is_attack
-    is_divided = found.is_attack and float((found.contrary > 0.5).double().mean()) > most
+    is_divided = found.is_attack and found.share > most
     left_out = contrary & (not is_divided)
     trusted = (~left_out).to(said.targets.dtype)
     groups = crowds.find(said, said.foretold(trusted, seed), trusted, confidence, seed)

@@ -146,8 +146,8 @@ def bench(
     benches: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[serving|swap|actions|gateway|learner|loop|canary|summary|gate|reward|soak|peers]...",
-            help="All but the last four if none.",
+            metavar="[serving|swap|actions|gateway|learner|loop|canary|summary|gate|reward|raters|soak|peers]...",
+            help="All but the last five if none.",
         ),
     ] = None,
     peers: Annotated[bool, typer.Option("--peers", help="Serving: other engines beside ours, on one core.")] = False,
@@ -158,7 +158,7 @@ def bench(
         list[str] | None, typer.Option(metavar="NAME", help="Loop, gate, reward: what people like.")
     ] = None,
     thumbs: Annotated[int, typer.Option(min=20, help="Loop, gate, reward: opinions to learn from.")] = 600,
-    seeds: Annotated[int, typer.Option(min=1, help="Loop, gate, reward: crowds for each taste.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Loop, gate, reward, raters: crowds for each taste.")] = 1,
     minutes: Annotated[float, typer.Option(min=0.5, help="Soak: how long.")] = 60,
     every: Annotated[float, typer.Option(min=0.5, help="Soak: minutes from one training and swap to the next.")] = 15,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Add the figures to this file.")] = None,
@@ -166,7 +166,8 @@ def bench(
     """Measure this Backtalk on this machine, from a source checkout.
 
     Each bench runs on a Backtalk of its own that is gone at the end. `soak` tells after an hour what grows, `gate` how
-    often a better version gets through from few opinions, `reward` what optimiser steps add to a reward model.
+    often a better version gets through from few opinions, `reward` what optimiser steps add to a reward model,
+    `raters` who is found out among hostile people.
     `peers` installs the engines that --peers compares ours with, each in an environment of its own.
 
     Example: backtalk bench serving swap --json figures.json

@@ -52,6 +52,13 @@ def test_who_says_the_opposite_is_found_and_nobody_else(contrary: int, rate: flo
     assert len(found) >= 0.6 * contrary  # who gives few votes stays in doubt
 
 
+def test_the_larger_side_is_right_wherever_the_search_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = candour._start
+    monkeypatch.setattr(candour, "_start", lambda said: 1 - begin(said))
+    found = left_out(votes(lambda person, likes, rng: likes != (person < 12), rate=0.0))
+    assert 8 <= len(found) and found <= {f"{person:02}" for person in range(12)}
+
+
 def test_one_loud_contrary_person_is_found() -> None:
     said = votes(lambda person, likes, rng: likes != (person == 7), loud=7)
     assert left_out(said) == {"07"}
