@@ -24,7 +24,7 @@ class Giver:
 
 
 def of_run(session: Session, run_id: UUID, limit: int) -> list[Giver]:
-    """Those first who were left out, then those whom the reward hangs on most, then who only judged, by what was used."""
+    """First who was left out, then whom the reward hangs on most, then who only judged, by how much was used."""
     whole = sa.select(sa.func.sum(RunPerson.used)).where(col(RunPerson.run_id) == run_id)
     used = session.execute(whole).scalar() or 1
     rows = session.execute(

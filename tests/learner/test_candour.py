@@ -56,7 +56,8 @@ def test_the_larger_side_is_right_wherever_the_search_began(monkeypatch: pytest.
     begin = candour._start
     monkeypatch.setattr(candour, "_start", lambda said: 1 - begin(said))
     found = left_out(votes(lambda person, likes, rng: likes != (person < 12), rate=0.0))
-    assert 8 <= len(found) and found <= {f"{person:02}" for person in range(12)}
+    assert len(found) > 7
+    assert found <= {f"{person:02}" for person in range(12)}
 
 
 def test_one_loud_contrary_person_is_found() -> None:
