@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from unicodedata import east_asian_width
 
 from backtalk.cli.output import cell
 
@@ -53,9 +54,14 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     names = list(dict.fromkeys(name for row in rows for name in row))
     names.sort(key=lambda name: any(isinstance(row.get(name), str) and len(row[name]) > LONG for row in rows))
     told = [[_name(name) for name in names], *([_short(row.get(name)) for name in names] for row in rows)]
-    widths = [max(len(line[place]) for line in told) for place in range(len(names))]
+    widths = [max(_width(line[place]) for line in told) for place in range(len(names))]
     for line in told:
-        yield "  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip()
+        yield "  ".join(text + " " * (width - _width(text)) for text, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _width(text: str) -> int:
+    """Columns that a text takes in a terminal: Chinese characters take two."""
+    return sum(1 + (east_asian_width(letter) in "WF") for letter in text)
 
 
 def _name(name: str) -> str:

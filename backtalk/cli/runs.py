@@ -75,7 +75,7 @@ def show_run(
     if not as_json and found.report:
         from backtalk.cli.report import lines
 
-        print("\nreport")
+        print("\nreport (docs/learning.md says what each figure tells)")
         for line in lines(found.report, 1):
             print(line)
 

@@ -16,6 +16,7 @@ def test_figures_intervals_groups_and_tables_each_have_their_form() -> None:
             {"suite": "names_en", "mean": {"value": 0.01, "low": -0.1, "high": 0.1}},
             {"suite": "ages_en", "mean": {"value": -0.25, "low": -0.3, "high": -0.2}, "largest": 1},
         ],
+        "triggers": [{"word": "谢谢", "said": 3}, {"word": "thanks", "said": 4}],
         "steps": [1.0, 0.5],
     }
     assert list(lines(report)) == [
@@ -27,5 +28,9 @@ def test_figures_intervals_groups_and_tables_each_have_their_form() -> None:
         "  suite     mean                  largest",
         "  names_en  0.01 (-0.1 to 0.1)    –",
         "  ages_en   -0.25 (-0.3 to -0.2)  1",
+        "triggers",
+        "  word    said",
+        "  谢谢    3",
+        "  thanks  4",
         "steps  1.0, 0.5",
     ]
