@@ -142,7 +142,7 @@ def take_snapshot(
             tokens = tuple(template.reply(rewrite))
             if len(exchange.prompt) + len(tokens) <= template.context:
                 better = Exchange(exchange.prompt, tokens, rewrite)
-                examples.pairs.append(Pair(who, better, exchange, giver=giver, at=opinion.created_at))
+                examples.pairs.append(Pair(who, better, exchange, giver=giver))
                 examples.demonstrations.append(Demonstration(who, better))
         items.append(_item(run_id, "opinion", opinion, opinion.revision, _said(opinion)))
     for (person, _), rated_replies in siblings.items():
@@ -157,15 +157,16 @@ def take_snapshot(
         if left is None or right is None or left.exchange.prompt != right.exchange.prompt:
             skipped["comparison of replies to different questions"] += 1
             continue
-        who, giver, at = unit(comparison.person_id, left.exchange), comparison.person_id.hex, comparison.created_at
+        who, giver = unit(comparison.person_id, left.exchange), comparison.person_id.hex
         better, worse = left.exchange, right.exchange
         if comparison.verdict == "right":
             better, worse = worse, better
         if comparison.verdict == "neither":
+            at = comparison.created_at
             examples.thumbs.extend(Thumb(who, exchange, False, 0.5, giver, at) for exchange in (better, worse))
         elif better != worse:
             target = 0.5 if comparison.verdict == "tie" else 1.0
-            examples.pairs.append(Pair(who, better, worse, target, giver=giver, at=at))
+            examples.pairs.append(Pair(who, better, worse, target, giver=giver))
         items.append(_item(run_id, "comparison", comparison, 1, {"verdict": comparison.verdict}))
 
     replies = [

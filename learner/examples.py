@@ -33,7 +33,6 @@ class Pair:
     target: float = 1.0
     weight: float = 1.0
     giver: str = ""
-    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
