@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from backtalk.tables import Json
-from learner.examples import Thumb
+from learner.examples import Pair, Thumb
 
 RESAMPLES = 1000
 
@@ -43,6 +43,19 @@ def thumbs_auc(scores: Tensor, thumbs: Sequence[Thumb], confidence: float, seed:
     """AUC of scores for these thumbs, in their order; its interval by a bootstrap over people."""
     liked, people = [thumb.liked for thumb in thumbs], [thumb.person for thumb in thumbs]
     return bootstrap(lambda rows: auc(scores[rows], [liked[row] for row in rows]), people, confidence, seed)
+
+
+def pairs_right(better: Tensor, worse: Tensor, pairs: Sequence[Pair], confidence: float, seed: int) -> Interval | None:
+    """Share of pairs in whose order people and scores agree, ties half; None where nobody prefers one of any two.
+
+    Args:
+        better: scores of the replies that people prefer, in the order of `pairs`; so is `worse`.
+    """
+    told = [row for row, pair in enumerate(pairs) if pair.target > 0.5]
+    if not told:
+        return None
+    right = ((better > worse).double() + 0.5 * (better == worse).double())[told]
+    return bootstrap(lambda rows: float(right[rows].mean()), [pairs[row].person for row in told], confidence, seed)
 
 
 def bootstrap(

@@ -29,7 +29,7 @@ from learner.dataset import Snapshot, take_snapshot
 from learner.gate import Rejected
 from learner.giveway import give_way
 from learner.influence import Influence
-from learner.intervals import auc, calibration_error, thumbs_auc
+from learner.intervals import auc, calibration_error, pairs_right, thumbs_auc
 from learner.journal import Journal, NotFinite, part, whole
 from learner.ladder import climb, judge
 from learner.lesson import Lesson, Study, split
@@ -193,11 +193,12 @@ def learn_reward(
     found = reward.preference(exchanges)
     plain = baseline.preference(exchanges, lesson.live, ends)
     pairs = lesson.held_out.pairs
-    right = (reward.preference([p.better for p in pairs]) > reward.preference([p.worse for p in pairs])).float()
+    better, worse = reward.preference([p.better for p in pairs]), reward.preference([p.worse for p in pairs])
     confidence = recipe.gate.confidence
+    right = pairs_right(better, worse, pairs, confidence, seed)
     report["reward_model"] = {
         "auc": thumbs_auc(found, thumbs, confidence, seed).to_json(),
-        "pair_accuracy": float(right.mean()) if pairs else None,
+        "pair_accuracy": right.to_json() if right else None,
         "calibration_error": calibration_error(found, liked),
         "linear": {"auc": thumbs_auc(plain, thumbs, confidence, seed).to_json(), "weights": baseline.readable()},
     }

@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import tensor
 
-from learner.examples import Thumb
-from learner.intervals import Interval, auc, bootstrap, calibration_error, percentiles, thumbs_auc
+from learner.examples import Pair, Thumb
+from learner.intervals import Interval, auc, bootstrap, calibration_error, pairs_right, percentiles, thumbs_auc
 from learner.sequences import Exchange
+
+GO = Exchange((1,), (2,), "")
 
 
 def test_auc_by_hand() -> None:
@@ -69,6 +71,14 @@ def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:
 def test_thumbs_are_judged_in_their_order() -> None:
     said = [Thumb(who, Exchange((1,), (2,), ""), liked) for who, liked in (("a", True), ("b", False), ("c", True))]
     assert thumbs_auc(tensor([2.0, 1.0, 3.0]), said, 0.95, 0).value == 1.0
+
+
+def test_pairs_in_the_right_order_by_hand() -> None:
+    # 2 > 1 is right, 1 < 2 is wrong, 1 = 1 is half: 1.5 of 3. Whoever found both alike is not asked.
+    said = [Pair(who, GO, GO, target) for who, target in (("a", 1.0), ("b", 1.0), ("c", 1.0), ("d", 0.5))]
+    found = pairs_right(tensor([2.0, 1.0, 1.0, 9.0]), tensor([1.0, 2.0, 1.0, 0.0]), said, 0.95, 0)
+    assert found is not None and found.value == 0.5 and found.low < 0.5 < found.high
+    assert pairs_right(tensor([9.0]), tensor([0.0]), said[3:], 0.95, 0) is None
 
 
 def test_calibration_error_by_hand() -> None:
