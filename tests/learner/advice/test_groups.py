@@ -1,5 +1,6 @@
 """By time and by group: what changed lately, and who is foretold worse than others, is seen."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -46,6 +47,16 @@ def test_a_taste_that_stays_is_foretold_later_as_well(policy: PreTrainedModel, t
 def test_a_taste_that_has_turned_is_seen_in_the_newest_opinions(policy: PreTrainedModel, template: Template) -> None:
     found = told(policy, template, turned=True)
     assert found["later"]["high"] < 0.3 and found["newest"]["value"] < 0.25
+
+
+def test_the_newest_opinions_teach_nothing_about_themselves(policy: PreTrainedModel, template: Template) -> None:
+    """Until the last fifth everybody tossed a coin: nothing was there to foretell the taste they have now."""
+    rng, taught = Random(3), over_time(template, range(8), turned=False)
+    tossed = [replace(thumb, liked=rng.random() < 0.5) for thumb in taught.thumbs[:119]]
+    taught = Examples([*tossed, *taught.thumbs[119:]])
+    design = linear.tabulate(policy, taught, template.ends)
+    (later,) = by_time.measure(taught, design, Examples(), torch.zeros(0), 0.95, 0)
+    assert later["auc_newest"]["low"] < 0.5
 
 
 def test_without_times_nothing_is_told(policy: PreTrainedModel, template: Template) -> None:
