@@ -23,8 +23,10 @@ FEWEST = 10
 """With fewer people two groups are two persons."""
 LARGEST = 400  # people whose agreement with each other is worked out; it grows with their cube
 DEALT = 100  # times that opinions are dealt out anew
-CHANCE = 5.0
+CHANCE = 2.5
 """Standard deviations beyond what dealing out anew gives, from which on a split is looked into."""
+SMALLEST = 0.15
+"""Share of the people from which on a group is a crowd and not a few who are odd."""
 ROUNDS = 6
 RESAMPLES = 200
 NAMED = 3  # features that tell the groups apart
@@ -148,10 +150,11 @@ def _tell(said: Hearing, second: Tensor, trusted: Tensor, confidence: float, see
         return auc(own[counted][rows], truth) - auc(other[counted][rows], truth)
 
     givers = [said.people[person] for person in said.of[counted].tolist()]
-    found = bootstrap(ahead, givers, confidence, seed, RESAMPLES)
+    # Who is alike was looked for in the same opinions: what they foretell has to be surer than a number looked at once.
+    found = bootstrap(ahead, givers, 1 - (1 - confidence) / 5, seed, RESAMPLES)
     everybody = int(trusted.sum())
     count = round(float((second * trusted).sum()))
-    if found.low <= 0 or count < 2:
+    if found.low <= 0 or count < SMALLEST * everybody:
         return None
     share = Interval(count / everybody, *wilson(count, everybody))
     by_own, by_other = auc(own[counted], liked), auc(other[counted], liked)
