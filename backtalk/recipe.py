@@ -100,7 +100,7 @@ class RewardModel(Part):
         ge=0,
         le=1_000_000,
         description="Optimiser steps of the trunk after the heads were solved; null: none below 2,000 opinions, where "
-        "they gain nothing, and from there one epoch.",
+        "they gain little for their time, and from there one epoch.",
     )
     batch: Count = Field(32, description="Opinions a step.")
     device_batch: Count | None = Field(
