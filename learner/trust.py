@@ -51,7 +51,7 @@ def sift(
     if recipe.data.contrary == 1 or snapshot.split_by != "person" or len(snapshot.givers) < candour.FEWEST:
         return snapshot, None
     said = hear(live, snapshot.examples, ends)
-    if len(said.people) < candour.FEWEST:
+    if len(said.people) < candour.FEWEST or not said.lines.isfinite().all():  # what is no number ends the run later on
         return snapshot, None
     heard = weigh(said, recipe.data.contrary, recipe.data.most_contrary, recipe.gate.confidence, recipe.seed)
     report["people"] = told(heard)

@@ -44,7 +44,10 @@ def measure(
     older = torch.ones(len(taught.thumbs), dtype=torch.bool)
     older[later] = False
     lines = design.lines[: len(older)]  # [M, 1 + F], of the thumbs
-    known = solve(lines[older], design.targets[: len(older)][older], design.weights[: len(older)][older])  # [1 + F]
+    if not older.any():  # all they said is newer, or they only compared
+        later, known = [], lines.new_zeros(lines.shape[1])
+    else:
+        known = solve(lines[older], design.targets[: len(older)][older], design.weights[: len(older)][older])  # [1 + F]
     days = round((times[-1] - since).total_seconds() / 86400, 2)
     asked = (
         ("later", (lines[later] @ known).float(), [taught.thumbs[row] for row in later]),

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backtalk import blackouts, forecast, policies, release, runs, schedules, sequential, trouble, weights
 from learner import remote
+from learner.advice import backtest
 from server import errors, swapper, watch, webhook
 
 ROOT = Path(__file__).parents[2]
@@ -181,6 +182,7 @@ FOUND = {
     *returned(blackouts, "_expected"),
     *assigned(errors, "message"),
     *assigned(remote, "failure"),
+    *assigned(backtest, "TOO_FEW"),
     *assigned(webhook, "error"),
     *of_fields(),
     *of_failed_runs(),
