@@ -81,7 +81,7 @@ class Data(Part):
 
     def share_held_out(self, opinions: int) -> float:
         """What share of so many opinions the gate keeps for itself."""
-        return max(self.held_out, min(0.5, self.judged_by / opinions))
+        return max(self.held_out, min(0.5, self.judged_by / max(opinions, 1)))
 
     def under(self, trust: str) -> "Data":
         """As strict as the setting `trust` asks for at least."""

@@ -30,7 +30,6 @@ from learner.sequences import Exchange, load
 
 PROMPTS, DRAWS = 1000, 6
 FLIP = 0.1
-PARTS = 5  # of the way, that a run holds against the gate: the more, the surer each has to be
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ def _try(pool: Pool, taste: Taste, thumbs: int, seed: int) -> tuple[float, Inter
     worth = reward.score([reply for prompt in unseen for reply in pool.replies[prompt]]).view(-1, DRAWS)
     best = [pool.replies[prompt][int(row.argmax())] for prompt, row in zip(unseen, worth, strict=True)]
     chance = [rng.choice(pool.replies[prompt]) for prompt in unseen]
-    sure = 1 - (1 - recipe.gate.confidence) / PARTS
+    sure = 1 - (1 - recipe.gate.confidence) / len(recipe.steps)  # as surely as each part of the way has to
     prompts, seen = [one.prompt for one in before], judge.look(before)
     gain, none = (judge.gain(prompts, seen, judge.look(after), sure, seed) for after in (best, chance))
 

@@ -34,8 +34,8 @@ OWN_EASE = 0.7  # spread of how easily somebody with a taste of their own is con
 EASE = ((-2.857, 0.01126), (-1.3556, 0.22208), (0.0, 0.53333), (1.3556, 0.22208), (2.857, 0.01126))  # Gauss-Hermite
 LARGEST_START = 400  # people whose agreement with each other is worked out; it grows with their cube
 EVIDENCE = 12.0
-"""Twice the log of how much likelier all opinions become if some people are contrary, at least; about 0 where all want
-one thing, and up to 11 where some are content with anything."""
+"""Twice the log of how much likelier all opinions become if some people are contrary, at least. It is small where all
+want one thing, and may be large where some are content with anything: for those there is the slope."""
 SLOPE = -1.65
 """Where contrary people like more than they usually do, the others like less: in standard deviations, at most."""
 

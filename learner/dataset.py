@@ -176,11 +176,7 @@ def take_snapshot(
     counts: Json = {
         "people": len(people),
         "opinions": len(items),
-        "liked": sum(thumb.liked for thumb in examples.thumbs),
-        "disliked": sum(not thumb.liked for thumb in examples.thumbs),
-        "rewrites": len(examples.demonstrations),
-        "pairs": len(examples.pairs),
-        "scores": len(examples.scores),
+        **examples.counts,
         "replies": len(replies),
         "redacted": sum(bool(entry.redact.known) for entry in ledger.values()),
         "skipped": {reason: count for reason, count in skipped.items() if count},

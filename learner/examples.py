@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from backtalk.tables import Json
 from learner.sequences import Exchange
 
 
@@ -65,6 +66,17 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.thumbs) + len(self.pairs) + len(self.scores)
+
+    @property
+    def counts(self) -> Json:
+        """How much there is of each kind, as runs tell it."""
+        return {
+            "liked": sum(thumb.liked for thumb in self.thumbs),
+            "disliked": sum(not thumb.liked for thumb in self.thumbs),
+            "rewrites": len(self.demonstrations),
+            "pairs": len(self.pairs),
+            "scores": len(self.scores),
+        }
 
     def people(self) -> list[str]:
         """Everybody who said something, in a fixed order."""

@@ -23,7 +23,7 @@ from learner.logistic import primal
 from learner.sequences import Exchange
 
 EACH = 60  # a person's newest opinions that are looked at: enough to know anybody by
-DIRECTIONS = 96  # kept of the inputs; with 16 or 96 the same people were told apart
+DIRECTIONS = 96  # kept of the inputs
 FOLDS = 5
 
 

@@ -132,8 +132,7 @@ def learn(
     if parent.number != live_now.number:
         report["forgets"] = {"live": live_now.number, "begins_at": parent.number}
     snapshot, heard = trust.sift(snapshot, live, template.ends, recipe, report)
-    keep_heard = partial(trust.keep, run_id, heard)
-    journal.flush(keep_heard, counts=snapshot.counts, snapshot_digest=snapshot.digest)
+    journal.flush(partial(trust.keep, run_id, heard), counts=snapshot.counts, snapshot_digest=snapshot.digest)
     lesson = split(snapshot, live, template, parent.number, recipe, report)
     log.info("%s opinions teach, %s judge; on %s", len(lesson.taught), len(lesson.held_out), live.device)
 

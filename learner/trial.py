@@ -50,8 +50,8 @@ class Trial:
         self._before = self._answers(lesson.live, gate.temperature)
         usual = [*lesson.taught.exchanges(), *lesson.held_out.exchanges()]
         self._judge = Judge(lesson.live, lesson.held_out, usual, lesson.template.ends)
-        live_answers = [rollout.exchange for rollout in self._before]
-        self._seen, self._appraised = self._judge.look(live_answers), study.reward.appraise(live_answers)
+        self._old = [rollout.exchange for rollout in self._before]
+        self._seen, self._appraised = self._judge.look(self._old), study.reward.appraise(self._old)
         self._questions = fitting(lesson.template, probes())
         self._was = examine(lesson.live, lesson.template, self._questions)
         self._perplexity = perplexity(lesson.live, lesson.template)
@@ -65,7 +65,7 @@ class Trial:
         """Ask the candidate the same questions at the serving temperature, and judge the answers."""
         study, lesson, gate = self._study, self._study.lesson, self._study.recipe.gate
         after = self._answers(candidate, gate.temperature)
-        old, new = [r.exchange for r in self._before], [r.exchange for r in after]
+        old, new = self._old, [rollout.exchange for rollout in after]
         study.journal.step(progress(0.3))
         gain = self._judge.gain(self._asked, self._seen, self._judge.look(new), self._confidence, study.recipe.seed)
         study.journal.step(progress(0.5), gain=gain.value, gain_low=gain.low, gain_high=gain.high)

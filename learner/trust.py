@@ -87,11 +87,7 @@ def without(snapshot: Snapshot, people: set[str]) -> Snapshot:
     counts = snapshot.counts | {
         "people": snapshot.counts["people"] - len(people),
         "opinions": len(items),
-        "liked": sum(thumb.liked for thumb in examples.thumbs),
-        "disliked": sum(not thumb.liked for thumb in examples.thumbs),
-        "rewrites": len(examples.demonstrations),
-        "pairs": len(examples.pairs),
-        "scores": len(examples.scores),
+        **examples.counts,
         "skipped": snapshot.counts["skipped"] | {SKIPPED: gone},
     }
     return replace(snapshot, examples=examples, items=items, counts=counts)

@@ -43,16 +43,12 @@ def measure(
     later, own = newest(taught.thumbs), newest(held_out.thumbs)
     older = torch.ones(len(taught.thumbs), dtype=torch.bool)
     older[later] = False
-    lines = design.lines[: len(older)]  # [M, 1 + F], of the thumbs
-    if not older.any():  # all they said is newer, or they only compared
-        later, known = [], lines.new_zeros(lines.shape[1])
-    else:
-        known = solve(lines[older], design.targets[: len(older)][older], design.weights[: len(older)][older])  # [1 + F]
+    asked = [("newest", logits[own], [held_out.thumbs[row] for row in own])]
+    if older.any():  # else all that they said is newer, or they only compared
+        lines, targets, weights = (part[: len(older)] for part in (design.lines, design.targets, design.weights))
+        known = solve(lines[older], targets[older], weights[older])  # [1 + F]
+        asked.insert(0, ("later", (lines[later] @ known).float(), [taught.thumbs[row] for row in later]))
     days = round((times[-1] - since).total_seconds() / 86400, 2)
-    asked = (
-        ("later", (lines[later] @ known).float(), [taught.thumbs[row] for row in later]),
-        ("newest", logits[own], [held_out.thumbs[row] for row in own]),
-    )
     return [
         {"opinions": name, "days": days} | _foretold(found, thumbs, confidence, seed)
         for name, found, thumbs in asked

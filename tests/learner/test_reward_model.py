@@ -1,5 +1,6 @@
 """The reward model finds a planted taste from thumbs, from pairs and from scores, each alone and all together."""
 
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -41,9 +42,9 @@ def together(template: Template) -> Examples:
 @pytest.mark.parametrize("said", [thumbs, pairs, together])
 @pytest.mark.parametrize("recipe", [RECIPE, RewardRecipe()], ids=["by steps", "in closed form"])
 def test_it_foretells_who_likes_what_it_has_not_seen(
-    recipe: RewardRecipe, said: object, policy: PreTrainedModel, template: Template
+    recipe: RewardRecipe, said: Callable[[Template], Examples], policy: PreTrainedModel, template: Template
 ) -> None:
-    model = fit(policy, template, said(template), recipe)  # type: ignore[operator]
+    model = fit(policy, template, said(template), recipe)
     exchanges, liked = unseen(template)
     assert auc(model.preference(exchanges), liked) > 0.95
 

@@ -1,6 +1,7 @@
 """What the ledger says of another version: against numbers by hand, and against the truth where it is known."""
 
 import math
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -57,11 +58,11 @@ def test_replies_without_log_probs_or_drawn_with_a_filter_say_nothing(
 
 
 def test_what_people_would_think_of_a_version_is_foretold_from_the_replies_of_another(
-    speaker: PreTrainedModel, speaking_directory: object, template: Template
+    speaker: PreTrainedModel, speaking_directory: Path, template: Template
 ) -> None:
     """A version that cheers a little more: the share of cheers that it draws lies in the interval."""
     rng = Random(1)
-    live = load(speaking_directory)  # type: ignore[arg-type]
+    live = load(speaking_directory)
     cheers = [exchange(template, rng.choice(WORDS), sentence(rng)[:-1] + "!") for _ in range(128)]
     imitate(speaker, cheers, Distill(learning_rate=1e-3, epochs=2), rng, Journal())
 

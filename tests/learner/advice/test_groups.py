@@ -14,6 +14,7 @@ from learner.advice.script import script_of
 from learner.examples import Examples, Thumb
 from learner.sequences import Exchange
 from tests.learner.planted import WORDS, exchange, exclaims, sentence
+from tests.learner.test_linear import pairs
 
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -47,6 +48,13 @@ def test_a_taste_that_stays_is_foretold_later_as_well(policy: PreTrainedModel, t
 def test_a_taste_that_has_turned_is_seen_in_the_newest_opinions(policy: PreTrainedModel, template: Template) -> None:
     found = told(policy, template, turned=True)
     assert found["later"]["high"] < 0.3 and found["newest"]["value"] < 0.25
+
+
+def test_who_only_compared_foretells_nothing_later(policy: PreTrainedModel, template: Template) -> None:
+    held_out = over_time(template, range(8, 16), turned=False)
+    design = linear.tabulate(policy, pairs(template), template.ends)
+    found = by_time.measure(pairs(template), design, held_out, torch.zeros(len(held_out.thumbs)), 0.95, 0)
+    assert [row["opinions"] for row in found] == ["newest"]
 
 
 def test_the_newest_opinions_teach_nothing_about_themselves(policy: PreTrainedModel, template: Template) -> None:
