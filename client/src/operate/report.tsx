@@ -121,7 +121,8 @@ function Table({ table }: { table: Extract<Figure, { kind: 'table' }> }) {
   const word = useReportWord()
   const said = useSaid()
   return (
-    <div className={style.table}>
+    // It scrolls sideways where it is wide, by keyboard too.
+    <div className={style.table} tabIndex={0} role="group" aria-label={word(table.name)}>
       <p className={style.name}>{word(table.name)}</p>
       <Meaning of={table.name} />
       <table className={tables.table}>
