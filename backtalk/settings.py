@@ -214,13 +214,17 @@ class Settings(BaseSettings):
         return _read("Langfuse secret", self.langfuse_secret_file)
 
     def prepare(self) -> None:
-        """Make the data directory and its keys; safe to call from several processes at once."""
+        """Make the data directory and its keys and use them; safe to call from several processes at once."""
+        self.make_directories()
+        self.use_seals()
+
+    def make_directories(self) -> None:
+        """Make the data directory and the secret key, for a process that opens no sealed column itself."""
         for directory in (self.data_dir, self.weights_dir, self.keys_dir, self.data_dir / "logs"):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.chmod(self.data_dir, 0o700)
         if self.secret_key_file is None:
             write_once(self.keys_dir / "secret.key", secrets.token_hex(32).encode())
-        self.use_seals()
 
     def use_seals(self) -> None:
         """Have the sealed columns of this process use this installation's keys."""

@@ -10,10 +10,10 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from backtalk import lifeline
 from backtalk.engine import wire
@@ -32,6 +32,7 @@ KEPT_LOGS = 5
 PATIENCE = {"server": 10.0, "learner": 10.0, "engine": 5.0}
 """Stopping goes in this order: the server ends its replies while it still has an engine. Seconds each may take."""
 
+T = TypeVar("T")
 Say = Callable[[str], None]
 
 
@@ -93,6 +94,7 @@ class Child:
     arguments: Sequence[str]  # of Python, such as ("-m", "server")
     log: Path
     is_vital: bool = True  # without it nobody can chat
+    telling: int | None = None  # while it has to tell how it lays the ground: the end of a pipe that it writes to
     process: asyncio.subprocess.Process | None = None
     started: float = 0.0
     backoff: Backoff = field(default_factory=Backoff)
@@ -150,16 +152,48 @@ class Supervisor:
         self._was_ready = False
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def start(self, name: str, *arguments: str, vital: bool = True) -> None:
+    async def start(self, name: str, *arguments: str, vital: bool = True, telling: int | None = None) -> None:
         """Start a child and keep it running. One that is not vital may fail for ever without ending the others."""
         log = self.settings.data_dir / "logs" / f"{name}.log"
         rotate(log)
-        child = Child(name, arguments, log, vital)
+        child = Child(name, arguments, log, vital, telling)
         self._children[name] = child
         await self._spawn(child)
         self._tasks.append(asyncio.create_task(self._keep(child)))
         if self._verbose:
             self._tasks.append(asyncio.create_task(_tail(child, self._say)))
+
+    async def ground(self, name: str, *arguments: str) -> str | None:
+        """Start a child that lays the ground, and say what it tells of it.
+
+        One that dies before it has told all is started again with the same pipe; later ones have nothing to tell.
+
+        Returns:
+            The token that makes the first operator; None when there is one.
+
+        Raises:
+            InstanceError: the ground cannot be laid, or the child cannot live.
+        """
+        hearing, telling = os.pipe()
+        words = asyncio.StreamReader()
+        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(words), os.fdopen(hearing, "rb")
+        )
+        try:
+            await self.start(name, *arguments, telling=telling)
+            while True:
+                word = json.loads(await self._unless_failed(words.readline()))
+                if "said" in word:
+                    self._say(word["said"])
+                elif "failed" in word:
+                    raise InstanceError(word["failed"])
+                else:
+                    token: str | None = word["claim"]
+                    return token
+        finally:
+            self._children[name].telling = None
+            os.close(telling)
+            pipe.close()
 
     def watch_engine(self) -> None:
         """Begin to ask the engine for progress."""
@@ -183,6 +217,17 @@ class Supervisor:
                 )
             await asyncio.sleep(0.05)
         self._was_ready = True
+
+    async def _unless_failed(self, wanted: Coroutine[Any, Any, T]) -> T:
+        """What is waited for, or what made waiting senseless."""
+        waiting = asyncio.ensure_future(wanted)
+        try:
+            await asyncio.wait((waiting, self._failed), return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                self._failed.result()
+            return await waiting
+        finally:
+            waiting.cancel()
 
     async def until_failed(self) -> None:
         """Wait for ever, or raise what made going on senseless."""
@@ -217,13 +262,15 @@ class Supervisor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _spawn(self, child: Child) -> None:
+        pipes = [child.telling] if child.telling is not None else []
         with child.log.open("ab") as log:
             child.process = await asyncio.create_subprocess_exec(
-                *lifeline.command(*child.arguments),
+                *lifeline.command(*child.arguments, *(f"--ground={pipe}" for pipe in pipes)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=self._environment,
+                pass_fds=pipes,
                 start_new_session=True,  # Ctrl-C is for us alone: we stop the children in order
             )
         child.started = time.monotonic()
@@ -342,7 +389,7 @@ async def up(settings: Settings, say: Say, welcome: Callable[[Welcome], None], *
     began = time.monotonic()
     demand_free(settings.data_dir)
     port = claim_port(settings)
-    settings.prepare()
+    settings.make_directories()
     with only_one(settings.data_dir) as lock:
         supervisor = Supervisor(settings, port, lock, say, verbose=verbose)
         stop, hurry = asyncio.Event(), asyncio.Event()
@@ -382,42 +429,24 @@ async def _start(
 ) -> None:
     if settings.is_local:  # its libraries take longest to load, and it needs no database: it goes first
         await supervisor.start("engine", "-m", "backtalk.engine")
-    token = await asyncio.to_thread(_lay_ground, settings, say)
-    await supervisor.start("server", "-m", "server")
-    await supervisor.start("learner", "-m", "learner", vital=False)
+    token = await supervisor.ground("server", "-m", "server")
     if settings.is_local:
         supervisor.watch_engine()
     say(f"{'engine, ' if settings.is_local else ''}server and learner are starting")
     await supervisor.until_ready()
+    seconds = time.monotonic() - began
+    # Nobody waits for it, and two processors have enough to load without it.
+    await supervisor.start("learner", "-m", "learner", vital=False)
     address = settings.public_url or supervisor.url
     welcome(
         Welcome(
             chat=f"{address}/",
             console=f"{address}/operate",
             claim=f"{address}/operate/claim#{token}" if token else None,
-            seconds=time.monotonic() - began,
+            seconds=seconds,
         )
     )
     await supervisor.until_failed()
-
-
-def _lay_ground(settings: Settings, say: Say) -> str | None:
-    """Database, first version, and the token that makes the first operator (None when there is one)."""
-    from backtalk import people, policies
-    from backtalk.database import Database
-
-    database = Database(settings.database)
-    try:
-        database.migrate()
-        say("database ready")
-        policies.ensure_first(database, settings)
-        with database.read() as session:
-            live = policies.live(session)
-            assert live is not None  # ensure_first has made one
-            say(f"policy {live.number} ready ({live.digest[:12]})")
-        return people.offer_claim(settings, database)
-    finally:
-        database.close()
 
 
 def run(settings: Settings, say: Say, welcome: Callable[[Welcome], None], *, verbose: bool = False) -> None:

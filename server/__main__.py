@@ -1,6 +1,7 @@
 """`python -m server`: one process that serves people until it is told to stop."""
 
 import argparse
+import gc
 import logging
 import os
 import socket
@@ -11,9 +12,6 @@ import uvicorn
 
 from backtalk import lifeline
 from backtalk.settings import SettingsError, load_settings
-from server.app import make_app
-from server.connection import Connection
-from server.limits import FRAME_BYTES
 
 FAREWELL_SECONDS = 2
 
@@ -40,11 +38,19 @@ class Server(uvicorn.Server):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the server."""
+    """Run the server.
+
+    What takes long to load waits in here: the ground is laid and told of first, and nothing is looked over for garbage
+    meanwhile. What is there when serving begins stays until the end, so it is never looked over at all.
+    """
+    gc.disable()
     parser = argparse.ArgumentParser(prog="backtalk server", description="Serve people: chat, opinions, console.")
     parser.add_argument("--data-dir", type=Path, help="instead of the setting's")
     parser.add_argument("--port", type=int, help="instead of the setting's; 0 takes a free one")
     parser.add_argument("--die-with-parent", action="store_true", help="end when the process that started it ends")
+    parser.add_argument(
+        "--ground", type=int, metavar="PIPE", help="tell on this open pipe what was laid before serving, and the claim"
+    )
     given = parser.parse_args(arguments)
     if given.die_with_parent:
         lifeline.hold(os.getppid())
@@ -57,8 +63,20 @@ def main(arguments: list[str] | None = None) -> None:
     for chatty in ("alembic", "httpx2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(Brief())
+    if given.ground is not None:
+        from server import ground
+
+        ground.lay_and_tell(settings, given.ground)
+    from server.app import make_app
+    from server.connection import Connection
+    from server.limits import FRAME_BYTES
+
+    app = make_app(settings)
+    gc.collect()
+    gc.freeze()
+    gc.enable()
     config = uvicorn.Config(
-        make_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",

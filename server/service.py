@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from fastapi.requests import HTTPConnection
 from sqlmodel import Session
 
-from backtalk import policies
 from backtalk.bells import Ears
 from backtalk.database import Database
 from backtalk.engine.client import Engine
 from backtalk.engine.opening import open_engine
 from backtalk.settings import Settings
 from backtalk.writer import Writer
+from server import ground
 from server.limits import Limits
 from server.metrics import Metrics
 
@@ -81,7 +81,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     from server.watch import Watch
     from server.webhook import Webhook
 
-    database = await asyncio.to_thread(_lay_ground, settings)
+    database = await asyncio.to_thread(ground.lay, settings)
     writer = Writer(database)
     metrics = Metrics()
     sockets = Sockets(metrics)
@@ -167,11 +167,3 @@ def in_the_loop(loop: asyncio.AbstractEventLoop, hear: Callable[[], None]) -> No
     """Have the loop hear what a thread has heard; one that has ended needs to hear nothing."""
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(hear)
-
-
-def _lay_ground(settings: Settings) -> Database:
-    settings.prepare()
-    database = Database(settings.database)
-    database.migrate()
-    policies.ensure_first(database, settings)
-    return database

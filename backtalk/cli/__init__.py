@@ -85,7 +85,9 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except Exception as error:
-        sentence = _sentence(error)
+        from backtalk import sentences  # only errors pay for it
+
+        sentence = str(error) if isinstance(error, CommandError) else sentences.of(error)
         if sentence is None:
             raise
         fail(sentence)
@@ -102,65 +104,6 @@ def _refuse(error: TyperException) -> NoReturn:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "backtalk"
     fail(f"{message[:1].lower()}{message[1:]}; `{command} --help` tells how it is used", 2)
-
-
-def _sentence(error: Exception) -> str | None:
-    """What the error says to the operator; None for a fault of ours. Only errors pay for these imports."""
-    from sqlalchemy.exc import OperationalError
-
-    from backtalk import (
-        asking,
-        database,
-        entrance,
-        exports,
-        imports,
-        instance,
-        opinions,
-        people,
-        policies,
-        privacy,
-        profiles,
-        recipe,
-        release,
-        runs,
-        safekeeping,
-        schedules,
-        sealing,
-        settings,
-        simulate,
-        template,
-        weights,
-    )
-
-    if isinstance(error, OperationalError):
-        return f"the database cannot be used: {str(error.orig).strip()}; check it with `backtalk verify`"
-    if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    expected = (
-        CommandError
-        | asking.AskingError
-        | database.DatabaseError
-        | entrance.EntranceError
-        | exports.ExportError
-        | imports.BadRow
-        | instance.InstanceError
-        | opinions.OpinionError
-        | people.PersonError
-        | policies.PolicyError
-        | privacy.PrivacyError
-        | profiles.ProfileError
-        | recipe.RecipeError
-        | release.ReleaseError
-        | runs.RunError
-        | safekeeping.BackupError
-        | schedules.ScheduleError
-        | sealing.SealingError
-        | settings.SettingsError
-        | simulate.SimulationError
-        | template.TemplateError
-        | weights.WeightsError
-    )
-    return str(error) if isinstance(error, expected) else None
 
 
 def _fill_standard_input() -> None:

@@ -19,6 +19,12 @@ from backtalk.settings import Settings
 from backtalk.supervisor import KEPT_LOGS, Backoff, Child, Progress, Supervisor, rotate
 
 SLEEPER = ("-c", "import time; print('awake', flush=True); time.sleep(600)")
+TELLER = """
+import json, os, sys, time
+def tell(**word):
+    os.write(int(sys.argv[1].removeprefix("--ground=")), json.dumps(word).encode() + b"\\n")
+"""
+"""A child that lays the ground begins so."""
 
 
 @asynccontextmanager
@@ -113,6 +119,65 @@ async def test_a_child_that_cannot_live_ends_the_start_with_its_last_words(tmp_p
         await supervisor.start("broken", "-c", "raise SystemExit('the disk is made of cheese')")
         with pytest.raises(InstanceError, match="made of cheese"):
             await supervisor.until_failed()
+
+
+async def test_the_ground_is_told_line_by_line_and_ends_in_the_token(tmp_path: Path) -> None:
+    said: list[str] = []
+    async with supervising(tmp_path, said) as supervisor:
+        program = TELLER + "tell(said='water'); tell(said='earth'); tell(claim='secret'); time.sleep(600)"
+        assert await supervisor.ground("server", "-c", program) == "secret"
+        assert said == ["water", "earth"]
+        assert child(supervisor, "server").is_alive
+        assert "secret" not in child(supervisor, "server").log.read_text()
+
+
+async def test_a_child_that_dies_before_it_has_told_all_is_started_again_and_told_of(tmp_path: Path) -> None:
+    said: list[str] = []
+    program = f"""{TELLER}
+from pathlib import Path
+tell(said='water')
+if not (once := Path({str(tmp_path / "once")!r})).exists():
+    once.touch()
+    os.kill(os.getpid(), 9)
+tell(claim=None)
+time.sleep(600)
+"""
+    async with supervising(tmp_path, said) as supervisor:
+        assert await supervisor.ground("server", "-c", program) is None
+        assert [said[0], said[-1]] == ["water", "water"]
+        assert any("SIGKILL" in line for line in said)
+
+
+async def test_a_child_that_is_started_later_has_no_ground_to_tell_of(tmp_path: Path) -> None:
+    program = f"""{TELLER}
+print(len(sys.argv) - 1, len(os.listdir("/proc/self/fd")), flush=True)
+if len(sys.argv) > 1:
+    tell(claim=None)
+time.sleep(600)
+"""
+    async with supervising(tmp_path, []) as supervisor:
+        await supervisor.ground("server", "-c", program)
+        os.kill(pid_of(supervisor, "server"), signal.SIGKILL)
+        log = child(supervisor, "server").log
+        await until(lambda: len(log.read_text().splitlines()) == 2)
+        (arguments, files), (later, fewer) = (map(int, line.split()) for line in log.read_text().splitlines())
+        assert (arguments, later) == (1, 0)
+        assert fewer == files - 1
+
+
+async def test_a_ground_that_cannot_be_laid_ends_the_start_in_words(tmp_path: Path) -> None:
+    said: list[str] = []
+    async with supervising(tmp_path, said) as supervisor:
+        program = TELLER + "tell(said='water'); tell(failed='the earth is flat'); time.sleep(600)"
+        with pytest.raises(InstanceError, match="the earth is flat"):
+            await supervisor.ground("server", "-c", program)
+    assert said == ["water"]
+
+
+async def test_a_child_that_never_tells_ends_the_start_with_its_last_words(tmp_path: Path) -> None:
+    async with supervising(tmp_path, []) as supervisor:
+        with pytest.raises(InstanceError, match="made of cheese"):
+            await supervisor.ground("server", "-c", "raise SystemExit('the disk is made of cheese')")
 
 
 async def test_what_runs_is_told_to_others(tmp_path: Path) -> None:

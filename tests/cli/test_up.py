@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from backtalk import instance
+from backtalk.database import Database
+from backtalk.settings import Settings
 from tests.cli.running import Running, environment, running
 from tests.cli.test_supervisor import is_alive
 
@@ -70,6 +73,23 @@ def test_a_killed_process_comes_back_and_people_can_chat_again(backtalk: Running
     until(lambda: backtalk.is_ready)
     others = {other: pid for other, pid in before.items() if other not in (name, "learner")}
     assert others.items() <= backtalk.told["children"].items()
+
+
+def test_a_database_of_a_newer_release_ends_the_start_in_one_sentence(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    settings.prepare()
+    database = Database(settings.database)
+    database.migrate()
+    with database.connection() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.commit()
+    database.close()
+    refused = subprocess.run(
+        [sys.executable, "-m", "backtalk.cli", "up"], env=environment(tmp_path), capture_output=True, text=True
+    )
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("backtalk: the database is at schema revision 9999")
+    assert refused.stderr.count("\n") == 1
 
 
 def test_an_interrupt_stops_all_cleanly_and_the_next_start_finds_everything(tmp_path: Path) -> None:

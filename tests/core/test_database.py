@@ -5,15 +5,21 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlmodel import Session, select
 
-from backtalk.database import Database, DatabaseError
+from backtalk.database import Database, DatabaseError, newest_revision
 from backtalk.tables import Person
 from backtalk.writer import StorageError, Writer
 
 
 def test_the_migrations_make_exactly_the_tables(database: Database) -> None:
     command.check(database._alembic())
+
+
+def test_the_newest_revision_is_the_one_that_migrating_leads_to(database: Database) -> None:
+    assert ScriptDirectory.from_config(database._alembic()).get_current_head() == newest_revision()
+    assert database.revision() == newest_revision()
 
 
 def test_migrating_twice_changes_nothing(database: Database) -> None:
