@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from threading import Event, Thread
 from typing import Literal, get_args
 
-import psycopg
 import sqlalchemy as sa
 from sqlmodel import Session
 
@@ -68,6 +67,8 @@ class Ears:
             self._thread.join()
 
     def _listen(self) -> None:
+        import psycopg  # of use on Postgres alone
+
         assert self._url is not None
         while not self._stopped.is_set():
             try:

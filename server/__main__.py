@@ -72,7 +72,6 @@ def main(arguments: list[str] | None = None) -> None:
     from server.limits import FRAME_BYTES
 
     app = make_app(settings)
-    gc.collect()
     gc.freeze()
     gc.enable()
     config = uvicorn.Config(

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-FIRST_DELAY, LAST_DELAY = 0.05, 1.0
+FIRST_DELAY, LAST_DELAY = 0.05, 0.2
 """Seconds between two attempts to connect: doubled from the first to the last."""
 
 
