@@ -13,6 +13,7 @@ from backtalk.engine.cache import Cache, paged
 from backtalk.engine.fused import Fused, kernels_of
 from backtalk.engine.pages import PAGE
 from backtalk.engine.shape import Shape
+from backtalk.engine.staging import send
 
 GROUPED = 4_000_000
 """Scores of a later chunk, all heads together, that may be held in memory at once."""
@@ -47,9 +48,9 @@ class Attention:
         assert not self._singles, "a GPU decodes in a step of its own"
         pieces, positions = self._batch.pieces, self._batch.positions
         numbers = [[p.start for p in pieces], [p.count for p in pieces], [p.offset for p in pieces]]
-        self._chunks = torch.tensor(numbers, device=positions.device)  # [3, P]
+        self._chunks = send(numbers, positions.device)  # [3, P]
         self._tables = torch.stack([piece.table for piece in pieces])  # [P, B]
-        owners = torch.tensor([at for at, p in enumerate(pieces) for _ in range(p.count)], device=positions.device)
+        owners = send([at for at, p in enumerate(pieces) for _ in range(p.count)], positions.device)
         self._places = self._tables[owners, positions // PAGE] * PAGE + positions % PAGE
 
     def _find_places(self) -> Tensor:

@@ -33,6 +33,7 @@ from backtalk.engine.runner import (
     Step,
 )
 from backtalk.engine.scheduler import Chunk, Request
+from backtalk.engine.staging import send
 
 BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 """Numbers of seats for which steps are captured; more run uncaptured, where launching no longer costs the most."""
@@ -200,8 +201,8 @@ class CapturedRunner(PackedRunner):
         longest = max(chunk.start + chunk.count for chunk in chunks)
         columns = pages_for(longest)
         held = [chunk.request.held.pages[:columns] for chunk in chunks]
-        tables = torch.tensor([pages + [0] * (columns - len(pages)) for pages in held], device=self.device)
-        packed = torch.tensor([tokens, positions], device=self.device)
+        tables = send([pages + [0] * (columns - len(pages)) for pages in held], self.device)
+        packed = send([tokens, positions], self.device)
         versions = [chunk.request.version for chunk in chunks for _ in range(chunk.count)]
         batch = Batch(
             packed[0],
@@ -213,7 +214,7 @@ class CapturedRunner(PackedRunner):
             self._find_adapted(versions) if self._adapters else (),
         )
         hidden = self._model.forward(batch, self._cache)
-        return hidden[torch.tensor(last, dtype=torch.int64, device=self.device)]
+        return hidden[send(last, self.device, torch.int64)]
 
     def _draw_first(self, hidden: Tensor, requests: Sequence[Request]) -> Tensor:
         """The first token after their prompts: [4, m] float64, as `_draw_next`. From here on they decode."""
@@ -225,9 +226,9 @@ class CapturedRunner(PackedRunner):
             [self._row[request] for request in requests],
             [len(request.tokens) for request in requests],
         ]
-        seed, position, top_k, rows, lengths = torch.tensor(whole, device=self.device)
-        temperature, top_p, min_p = torch.tensor(
-            [[w.temperature for w in wishes], [w.top_p for w in wishes], [w.min_p for w in wishes]], device=self.device
+        seed, position, top_k, rows, lengths = send(whole, self.device)
+        temperature, top_p, min_p = send(
+            [[w.temperature for w in wishes], [w.top_p for w in wishes], [w.min_p for w in wishes]], self.device
         )
         filtered = [at for at, wish in enumerate(wishes) if wish.top_k or wish.top_p < 1 or wish.min_p]
         settings = Settings(  # not `_settings_of(rows)`, which waits for the device
@@ -235,7 +236,7 @@ class CapturedRunner(PackedRunner):
             top_k=top_k,
             top_p=top_p,
             min_p=min_p,
-            filtered=torch.tensor(filtered, dtype=torch.int64, device=self.device),
+            filtered=send(filtered, self.device, torch.int64),
             seed=seed,
             position=position,
         )

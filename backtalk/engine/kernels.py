@@ -7,6 +7,10 @@ Numbers are float32 inside, whatever the tensors are.
 
 Shapes: t single tokens, T tokens of prompt chunks, H query heads, K key/value heads, G = H / K, D head size.
 
+A small model's step is a few hundred kernels of a few microseconds each, much of which is the way from one to the next.
+So each kernel lets the next one begin as soon as it runs itself, fetches what no kernel of this step writes, and only
+then waits (programmatic dependent launch, CUDA C++ Programming Guide).
+
 Attention keeps a running maximum and sum (online softmax, arXiv 1805.02867); for single tokens each part of a long text
 has a program of its own (Flash-Decoding, Dao et al. 2023).
 """
@@ -15,6 +19,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from backtalk.engine.pages import PAGE
 
@@ -24,12 +29,16 @@ TOKENS = 64
 """Tokens of a prompt chunk that a program attends for."""
 PROGRAMS = 512
 """About four for each multiprocessor of a large GPU: with fewer, texts are cut into parts (measured on an H200, as are
-the warps and stages below)."""
+all numbers here). Half as many where there are few texts, whose parts would else get too short to pay."""
 MOST_PARTS = 32
-FEW = 16
-"""Tokens up to which a multiplication is ours …"""
+FEW, SOME = 16, 64
+"""Tokens up to which a multiplication is ours, and up to which one with small weights is, …"""
+SMALL = 1 << 24
+"""… which have fewer elements than this."""
 NARROW = 4096
-"""… and the most inputs that it may have: cuBLAS cuts longer sums into parts, which pays (measured on an H200)."""
+"""The most inputs that a large one may have: cuBLAS cuts longer sums into parts, which pays."""
+PART = {1: 1024, FEW: 640, SOME: 1280}
+"""Inputs of a part of a sum that is cut into parts, for up to so many tokens."""
 
 
 class Kernels:
@@ -40,6 +49,8 @@ class Kernels:
     def __init__(self, dtype: torch.dtype) -> None:
         # Three products of tensor cores give float32 no more than float32's own error.
         self._precision = "ieee" if dtype == torch.float32 else "tf32"
+        self._chained = torch.cuda.is_available() and torch.cuda.get_device_capability() >= (9, 0)
+        self._launch = {"launch_pdl": True} if self._chained else {}
 
     def attend(
         self,
@@ -63,7 +74,8 @@ class Kernels:
         count, heads, size = query.shape
         kv_heads = key.shape[1]
         seen = longest if window is None else min(longest, window)
-        parts = max(1, min(PROGRAMS // (count * kv_heads), triton.cdiv(seen, KEYS), MOST_PARTS))
+        programs = PROGRAMS if count * kv_heads > 32 else PROGRAMS // 2
+        parts = max(1, min(programs // (count * kv_heads), triton.cdiv(seen, KEYS), MOST_PARTS))
         out = query.new_empty(count, heads * size)
         partial = out if parts == 1 else query.new_empty(count, heads, parts, size, dtype=torch.float32)
         masses = out if parts == 1 else query.new_empty(count, heads, parts, dtype=torch.float32)
@@ -83,9 +95,11 @@ class Kernels:
             CAPPED=cap is not None,
             WINDOWED=window is not None,
             SPLIT=parts > 1,
+            CHAINED=self._chained,
             PRECISION=self._precision,
-            num_warps=4 if parts > 8 else 2,
+            num_warps=4 if parts >= 8 else 2,
             num_stages=3,
+            **self._launch,
         )
         if parts > 1:
             _join[count, heads](
@@ -93,7 +107,9 @@ class Kernels:
                 SIZE=size,
                 WIDTH=triton.next_power_of_2(size),
                 PARTS=triton.next_power_of_2(parts),
+                CHAINED=self._chained,
                 num_warps=1,
+                **self._launch,
             )
         return out
 
@@ -155,27 +171,58 @@ class Kernels:
             [T, out], or None where it is better left to cuBLAS.
         """
         count, width = x.shape
-        if count > FEW or width > NARROW or width % 128 or (is_gated and bias is not None):
+        is_small = weight.numel() < SMALL and count <= SOME
+        if not (is_small or count <= FEW) or width > NARROW or width % 128 or (is_gated and bias is not None):
             return None
         outs = len(weight) // 2 if is_gated else len(weight)
         out = x.new_empty(count, outs)
-        if count == 1:
-            rows, step = 4 if is_gated else 2, 128 if width < 2048 or width % 256 else 256
+        self._project(x, weight, bias, out, outs, 1, is_gated)
+        return out
+
+    def project_in_parts(self, x: Tensor, weight: Tensor) -> Tensor | None:
+        """x Wᵀ for few tokens and small weights, its sums cut into parts: what has few outputs is else left to few
+        programs. `add_norm` adds them up.
+
+        Args:
+            x: [T, in] contiguous.
+            weight: [out, in] contiguous.
+
+        Returns:
+            [parts, T, out] float32, or None where `project` or cuBLAS is better.
+        """
+        count, width = x.shape
+        if weight.numel() >= SMALL or count > SOME or width % 128:
+            return None
+        parts = triton.cdiv(width, PART[_padded(count)])
+        out = x.new_empty(parts, count, len(weight), dtype=torch.float32)
+        self._project(x, weight, None, out, len(weight), parts, False)
+        return out
+
+    def _project(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor, outs: int, parts: int, is_gated: bool
+    ) -> None:
+        count, width = x.shape
+        tokens = _padded(count)
+        if tokens == 1:
+            rows, step, warps = 4, min(1024, triton.next_power_of_2(width)), 2 if is_gated else 4
         else:
-            rows, step = 64 if outs > NARROW else 32 if outs >= 2048 else 16, 128
-        _project[(triton.cdiv(outs, rows),)](
+            rows = 64 if outs > 8192 else 32 if max(outs, width) > 2048 else 16
+            step, warps = 64 if is_gated and tokens == SOME else 128, 4
+        _project[triton.cdiv(outs, rows), parts](
             *(x, weight, weight if bias is None else bias, out, count, outs),
             WIDTH=width,
-            TOKENS=1 if count == 1 else max(16, triton.next_power_of_2(count)),
+            SPAN=triton.cdiv(triton.cdiv(width, parts), step) * step,
+            TOKENS=tokens,
             OUTS=rows,
             STEP=step,
             BIASED=bias is not None,
             GATED=is_gated,
+            CHAINED=self._chained,
             PRECISION=self._precision,
-            num_warps=4,
+            num_warps=warps,
             num_stages=5,
+            **self._launch,
         )
-        return out
 
     def norm(self, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
         """RMSNorm over the last dimension of a contiguous tensor."""
@@ -184,7 +231,7 @@ class Kernels:
         return out
 
     def add_norm(self, x: Tensor, y: Tensor, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
-        """x + y, and its RMSNorm."""
+        """x + y, and its RMSNorm. Of `y` there may be several, [parts, T, d], all of which are added."""
         total, out = torch.empty_like(x), torch.empty_like(x)
         self._norm(x, y, weight, epsilon, total, out)
         return total, out
@@ -196,16 +243,39 @@ class Kernels:
             *(x, x if y is None else y, weight, total, out, epsilon),
             SIZE=size,
             WIDTH=width,
-            ADDS=y is not None,
+            ADDS=0 if y is None else y.numel() // x.numel(),
+            CHAINED=self._chained,
             num_warps=max(1, min(8, width // 256)),
+            **self._launch,
         )
 
     def swiglu(self, gate_up: Tensor) -> Tensor:
         """[T, 2 I] contiguous -> silu(gate) * up, [T, I]."""
         count, double = gate_up.shape
         out = gate_up.new_empty(count, double // 2)
-        _swiglu[count, triton.cdiv(double // 2, 1024)](gate_up, out, double // 2, BLOCK=1024, num_warps=4)
+        _swiglu[count, triton.cdiv(double // 2, 1024)](
+            *(gate_up, out, double // 2), BLOCK=1024, CHAINED=self._chained, num_warps=4, **self._launch
+        )
         return out
+
+
+def _padded(count: int) -> int:
+    """Tokens that a program multiplies, some of which may be nobody's."""
+    return 1 if count == 1 else FEW if count <= FEW else SOME
+
+
+@triton.jit
+def _let_next_begin(CHAINED: tl.constexpr):
+    if CHAINED:
+        gdc_launch_dependents()
+
+
+@triton.jit
+def _wait(CHAINED: tl.constexpr):
+    """Until the kernel before this one is through. Every kernel does so, whether it needs to or not: only by that are
+    those before the last through as well."""
+    if CHAINED:
+        gdc_wait()
 
 
 @triton.jit
@@ -239,10 +309,13 @@ def _attend(
     CAPPED: tl.constexpr,
     WINDOWED: tl.constexpr,
     SPLIT: tl.constexpr,
+    CHAINED: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
+    _let_next_begin(CHAINED)
     token, head, part = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64), tl.program_id(2)
     parts = tl.num_programs(2)
+    # Before it waits: no kernel of this step writes lengths, and those of torch that may have are through.
     known = tl.load(lengths + token) - 1  # in the cache; its own key comes last
     first = tl.maximum(known + 1 - window, 0) if WINDOWED else known * 0
     span = tl.cdiv(tl.cdiv(known - first, parts), KEYS) * KEYS
@@ -253,6 +326,7 @@ def _attend(
     fits = at < SIZE
     row = tl.arange(0, ROWS)
     asks = (row[:, None] < GROUP) & fits[None, :]
+    _wait(CHAINED)
     own = query + token * query_stride + (head * GROUP + row)[:, None] * SIZE
     q = tl.load(own + at[None, :], mask=asks, other=0.0)
     k_new = tl.load(key + token * key_stride + head * SIZE + at, mask=fits, other=0.0)
@@ -309,7 +383,11 @@ def _attend(
 
 
 @triton.jit
-def _join(partial, masses, out, parts, SIZE: tl.constexpr, WIDTH: tl.constexpr, PARTS: tl.constexpr):
+def _join(
+    partial, masses, out, parts, SIZE: tl.constexpr, WIDTH: tl.constexpr, PARTS: tl.constexpr, CHAINED: tl.constexpr
+):
+    _let_next_begin(CHAINED)
+    _wait(CHAINED)
     answer = tl.program_id(0).to(tl.int64) * tl.num_programs(1) + tl.program_id(1)
     part, at = tl.arange(0, PARTS), tl.arange(0, WIDTH)
     mass = tl.load(masses + answer * parts + part, mask=part < parts, other=float("-inf"))
@@ -395,27 +473,43 @@ def _project(
     count,
     outs,
     WIDTH: tl.constexpr,
+    SPAN: tl.constexpr,
     TOKENS: tl.constexpr,
     OUTS: tl.constexpr,
     STEP: tl.constexpr,
     BIASED: tl.constexpr,
     GATED: tl.constexpr,
+    CHAINED: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
+    _let_next_begin(CHAINED)
     row = tl.program_id(0).to(tl.int64) * OUTS + tl.arange(0, OUTS)
     fits = row < outs
-    at = tl.arange(0, STEP)
+    first = tl.program_id(1) * SPAN
+    out += tl.program_id(1).to(tl.int64) * count * outs
     if TOKENS == 1:
-        sums = tl.zeros([OUTS, STEP], tl.float32)
-        gates = tl.zeros([OUTS, STEP], tl.float32)
-        for start in range(0, WIDTH, STEP):
-            value = tl.load(x + start + at).to(tl.float32)
-            own = tl.load(weight + row[:, None] * WIDTH + (start + at)[None, :], mask=fits[:, None], other=0.0)
-            sums += own * value[None, :]
+        at = first + tl.arange(0, STEP)
+        own = tl.load(
+            weight + row[:, None] * WIDTH + at[None, :], mask=fits[:, None] & (at < WIDTH)[None, :], other=0.0
+        )
+        up = own
+        if GATED:
+            up = tl.load(
+                weight + (outs + row)[:, None] * WIDTH + at[None, :],
+                mask=fits[:, None] & (at < WIDTH)[None, :],
+                other=0.0,
+            )
+        _wait(CHAINED)
+        value = tl.load(x + at, mask=at < WIDTH, other=0.0).to(tl.float32)
+        sums = own * value[None, :]
+        gates = up * value[None, :]
+        for _ in range(STEP, SPAN, STEP):
+            at += STEP
+            wanted = fits[:, None] & (at < WIDTH)[None, :]
+            value = tl.load(x + at, mask=at < WIDTH, other=0.0).to(tl.float32)
+            sums += tl.load(weight + row[:, None] * WIDTH + at[None, :], mask=wanted, other=0.0) * value[None, :]
             if GATED:
-                up = tl.load(
-                    weight + (outs + row)[:, None] * WIDTH + (start + at)[None, :], mask=fits[:, None], other=0.0
-                )
+                up = tl.load(weight + (outs + row)[:, None] * WIDTH + at[None, :], mask=wanted, other=0.0)
                 gates += up * value[None, :]
         total = tl.sum(sums, 1)
         if BIASED:
@@ -424,41 +518,65 @@ def _project(
             total = total * tl.sigmoid(total) * tl.sum(gates, 1)
         tl.store(out + row, total, mask=fits)
     else:
+        _wait(CHAINED)
+        at = first + tl.arange(0, STEP)
         token = tl.arange(0, TOKENS)
         asks = token < count
-        total = tl.zeros([OUTS, TOKENS], tl.float32)
-        ups = tl.zeros([OUTS, TOKENS], tl.float32)
-        for start in range(0, WIDTH, STEP):
-            values = tl.load(x + token[None, :] * WIDTH + (start + at)[:, None], mask=asks[None, :], other=0.0)
-            own = tl.load(weight + row[:, None] * WIDTH + (start + at)[None, :], mask=fits[:, None], other=0.0)
-            total = tl.dot(own, values, total, input_precision=PRECISION)
+        total = tl.zeros([TOKENS, OUTS], tl.float32)
+        ups = tl.zeros([TOKENS, OUTS], tl.float32)
+        for _ in range(0, SPAN, STEP):
+            inside = at < WIDTH
+            asked = asks[:, None] & inside[None, :]
+            values = tl.load(x + token[:, None] * WIDTH + at[None, :], mask=asked, other=0.0)
+            wanted = inside[:, None] & fits[None, :]
+            own = tl.load(weight + row[None, :] * WIDTH + at[:, None], mask=wanted, other=0.0)
+            total = tl.dot(values, own, total, input_precision=PRECISION)
             if GATED:
-                up = tl.load(
-                    weight + (outs + row)[:, None] * WIDTH + (start + at)[None, :], mask=fits[:, None], other=0.0
-                )
-                ups = tl.dot(up, values, ups, input_precision=PRECISION)
+                up = tl.load(weight + (outs + row)[None, :] * WIDTH + at[:, None], mask=wanted, other=0.0)
+                ups = tl.dot(values, up, ups, input_precision=PRECISION)
+            at += STEP
         if BIASED:
-            total += tl.load(bias + row, mask=fits, other=0.0)[:, None]
+            total += tl.load(bias + row, mask=fits, other=0.0)[None, :]
         if GATED:
             total = total * tl.sigmoid(total) * ups
-        tl.store(out + token[None, :] * outs + row[:, None], total, mask=fits[:, None] & asks[None, :])
+        tl.store(out + token[:, None] * outs + row[None, :], total, mask=asks[:, None] & fits[None, :])
 
 
 @triton.jit
-def _norm(x, y, weight, total, out, epsilon, SIZE: tl.constexpr, WIDTH: tl.constexpr, ADDS: tl.constexpr):
+def _norm(
+    x,
+    y,
+    weight,
+    total,
+    out,
+    epsilon,
+    SIZE: tl.constexpr,
+    WIDTH: tl.constexpr,
+    ADDS: tl.constexpr,
+    CHAINED: tl.constexpr,
+):
+    _let_next_begin(CHAINED)
     row, at = tl.program_id(0).to(tl.int64), tl.arange(0, WIDTH)
     fits = at < SIZE
+    gain = tl.load(weight + at, mask=fits, other=0.0)
+    _wait(CHAINED)
     value = tl.load(x + row * SIZE + at, mask=fits, other=0.0)
-    if ADDS:
-        value = (value.to(tl.float32) + tl.load(y + row * SIZE + at, mask=fits, other=0.0)).to(value.dtype)
+    if ADDS > 0:
+        added = value.to(tl.float32)
+        for _ in tl.static_range(ADDS):
+            added += tl.load(y + row * SIZE + at, mask=fits, other=0.0)
+            y += tl.num_programs(0).to(tl.int64) * SIZE
+        value = added.to(value.dtype)
         tl.store(total + row * SIZE + at, value, mask=fits)
     value = value.to(tl.float32)
     scale = tl.rsqrt(tl.sum(value * value, 0) / SIZE + epsilon)
-    tl.store(out + row * SIZE + at, value * scale * tl.load(weight + at, mask=fits, other=0.0), mask=fits)
+    tl.store(out + row * SIZE + at, value * scale * gain, mask=fits)
 
 
 @triton.jit
-def _swiglu(gate_up, out, size, BLOCK: tl.constexpr):
+def _swiglu(gate_up, out, size, BLOCK: tl.constexpr, CHAINED: tl.constexpr):
+    _let_next_begin(CHAINED)
+    _wait(CHAINED)
     row, at = tl.program_id(0).to(tl.int64), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     gate = tl.load(gate_up + row * 2 * size + at, mask=at < size, other=0.0).to(tl.float32)
     up = tl.load(gate_up + row * 2 * size + size + at, mask=at < size, other=0.0)

@@ -45,6 +45,12 @@ class Linear:
             return None
         return self._kernels.project(x, self._weight, self._bias, True)
 
+    def in_parts(self, x: Tensor) -> Tensor | None:
+        """[parts, T, out], whose sum is meant, where that is quicker; else None."""
+        if self._kernels is None or self._weight is None or self._bias is not None:
+            return None
+        return self._kernels.project_in_parts(x, self._weight)
+
 
 def _pack(weight: Tensor) -> Tensor | None:
     """The weight in oneDNN's own order, or None where that cannot be had. The operators are private to torch, so any

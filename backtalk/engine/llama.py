@@ -104,12 +104,19 @@ class Llama(Model):
                 qk = rotate(qk, *turn)
             query, key, value = qk[:, : shape.heads], qk[:, shape.heads :], qkv[:, turned:]
             attended = attention(number, query, key, value, turn, layer.window)
-            out = self._maybe_normed(self._through(layer.out, attended, number, "out", batch), layer.out_norm)
+            out = self._block(layer.out, attended, number, "out", batch, layer.out_norm)
             x, normed = self._added(x, out, layer.mlp_norm)
             gated = self._gated(layer.gate_up, normed, number, batch)
-            down = self._maybe_normed(self._through(layer.down, gated, number, "down", batch), layer.down_norm)
+            down = self._block(layer.down, gated, number, "down", batch, layer.down_norm)
             x, normed = self._added(x, down, next_norm)
         return normed
+
+    def _block(self, linear: Linear, x: Tensor, number: int, name: str, batch: Batch, norm: Tensor | None) -> Tensor:
+        """What a block adds: [T, d], or [parts, T, d] for `_added` to sum up."""
+        if norm is None and not batch.adapted and (parts := linear.in_parts(x)) is not None:
+            return parts
+        y = self._through(linear, x, number, name, batch)
+        return y if norm is None else self._normed(y, norm)
 
     def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
         if self.fused is not None:
@@ -122,9 +129,6 @@ class Llama(Model):
             return self.fused.add_norm(x, y, weight, self.shape.epsilon)
         total = x + y
         return total, F.rms_norm(total, weight.shape, weight, self.shape.epsilon)
-
-    def _maybe_normed(self, x: Tensor, weight: Tensor | None) -> Tensor:
-        return x if weight is None else self._normed(x, weight)
 
     def _gated(self, linear: Linear, x: Tensor, number: int, batch: Batch) -> Tensor:
         is_plain = self.shape.activation == "silu" and not batch.adapted

@@ -17,6 +17,7 @@ from backtalk.engine.model import Model
 from backtalk.engine.pages import pages_for
 from backtalk.engine.scheduler import Chunk, Request
 from backtalk.engine.shape import Shape
+from backtalk.engine.staging import send
 
 LAST, LENGTH, POSITION, SEED, TOP_K = range(5)
 """What is kept of each seat as integers: the token drawn last, its place in the text, the next one's in the reply, …"""
@@ -85,7 +86,7 @@ class Runner(ABC):
             index, requests = None, list(self.rows)
         else:
             drawing = (list(range(len(self.rows))) if decoding is None else decoding) + completed
-            index = torch.tensor(drawing, dtype=torch.int64, device=self.device)
+            index = send(drawing, self.device, torch.int64)
             requests = [self.rows[row] for row in drawing]
         logits = self._compute(decoding, chunks)  # [m, V]; nobody may draw: m = 0
         self._filling -= {chunk.request for chunk in chunks if chunk.is_last}
@@ -171,8 +172,8 @@ class Runner(ABC):
         wish = request.sampling
         # The first draw, which adds one to length and position, comes after the whole prompt is in the cache.
         values = [0, len(request.tokens) - 1, len(request.tokens) - request.drawn_before, request.seed, wish.top_k]
-        self._integers[:, row] = torch.tensor(values, device=self.device)
-        self._numbers[:, row] = torch.tensor([wish.temperature, wish.top_p, wish.min_p], device=self.device)
+        self._integers[:, row] = send(values, self.device)
+        self._numbers[:, row] = send([wish.temperature, wish.top_p, wish.min_p], self.device)
 
     def _decoding(self) -> list[int] | None:
         if not self._filling:
@@ -189,7 +190,7 @@ class Runner(ABC):
                 top_k=self._integers[TOP_K, :count],
                 top_p=self._numbers[TOP_P, :count],
                 min_p=self._numbers[MIN_P, :count],
-                filtered=torch.tensor(filtered, dtype=torch.int64, device=self.device),
+                filtered=send(filtered, self.device, torch.int64),
                 seed=self._integers[SEED, :count],
                 position=self._integers[POSITION, :count],
                 any_greedy=any(wish.temperature == 0 for wish in wishes),
@@ -275,7 +276,7 @@ class PackedRunner(Runner):
             return self._model.logits(self._model.forward(batch, self._cache)).float()
         batch, drawing = self._mixed(decoding, chunks, longest)
         hidden = self._model.forward(batch, self._cache)
-        return self._model.logits(hidden[torch.tensor(drawing, dtype=torch.int64, device=self.device)]).float()
+        return self._model.logits(hidden[send(drawing, self.device, torch.int64)]).float()
 
     def _mixed(self, decoding: list[int] | None, chunks: Sequence[Chunk], longest: int) -> tuple[Batch, list[int]]:
         """Decoding rows and prompt chunks in one batch, and which of its tokens are followed by a draw."""
@@ -302,8 +303,8 @@ class PackedRunner(Runner):
             versions += [chunk.request.version] * chunk.count
             last[chunk.request] = len(tokens) - 1
         drawing = list(range(len(decoding))) + [last[chunk.request] for chunk in chunks if chunk.is_last]
-        packed = torch.tensor([tokens, positions], device=self.device)
-        index = torch.tensor(rows, dtype=torch.int64, device=self.device)
+        packed = send([tokens, positions], self.device)
+        index = send(rows, self.device, torch.int64)
         tables = self._tables[:, : pages_for(longest)].index_select(0, index)
         whole = max([longest, *(chunk.start + chunk.count for chunk in chunks)])
         self._adapted = None  # whoever sits down comes with a chunk
@@ -313,7 +314,7 @@ class PackedRunner(Runner):
     def _find_adapted(self, versions: list[int]) -> list[tuple[Tensor, Adapter]]:
         """The adapters among these versions, each with the places at which it stands."""
         return [
-            (torch.tensor([at for at, own in enumerate(versions) if own == version], device=self.device), adapter)
+            (send([at for at, own in enumerate(versions) if own == version], self.device), adapter)
             for version, adapter in self._adapters.items()
             if version in versions
         ]
@@ -334,7 +335,7 @@ class PackedRunner(Runner):
                 cells += [(row, column, pages[column]) for column in range(tabled, len(pages))]
                 self._tabled[row] = len(pages)
         if cells:
-            places = torch.tensor(cells, device=self.device)
+            places = send(cells, self.device)
             self._tables[places[:, 0], places[:, 1]] = places[:, 2]
 
     def _vacate(self, row: int, last: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 HAS_GPU = torch.cuda.is_available()
 if not HAS_GPU:
@@ -51,6 +52,26 @@ def runner_of(model: Any, dtype: torch.dtype = torch.float32) -> Runner:
     runner = from_state(model.config, model.state_dict(), device=DEVICE, dtype=dtype)
     assert isinstance(runner, CapturedRunner)
     return runner
+
+
+@pytest.mark.parametrize("count", [1, 3, 40])
+@pytest.mark.parametrize("width", [128, 896, 2432])
+def test_few_tokens_are_multiplied_as_torch_does(count: int, width: int) -> None:
+    kernel = kernels.Kernels(torch.float32)
+    chance = torch.Generator().manual_seed(count)
+    x, weight = (torch.randn(rows, width, generator=chance).to(DEVICE) for rows in (count, 70))
+    bias, residual, gain = (torch.randn(*shape, generator=chance).to(DEVICE) for shape in ((70,), (count, 70), (70,)))
+    weight = weight / width**0.5
+    whole = x @ weight.T
+    projected, parts = kernel.project(x, weight, bias), kernel.project_in_parts(x, weight)
+    gated = kernel.project(x, weight, None, is_gated=True)
+    assert projected is not None and gated is not None and parts is not None
+    assert len(parts) == {128: 1, 896: 1 + (count == 3), 2432: 3 - (count > 3) + (count == 3)}[width]
+    torch.testing.assert_close(projected, whole + bias, atol=1e-3, rtol=0)
+    torch.testing.assert_close(gated, F.silu(whole[:, :35]) * whole[:, 35:], atol=1e-2, rtol=1e-4)
+    total, normed = kernel.add_norm(residual, parts, gain, 1e-6)
+    torch.testing.assert_close(total, residual + whole, atol=1e-3, rtol=0)
+    torch.testing.assert_close(normed, F.rms_norm(residual + whole, (70,), gain, 1e-6), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
