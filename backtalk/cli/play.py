@@ -146,13 +146,16 @@ def bench(
     benches: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[serving|swap|actions|gateway|learner|loop|canary|summary|gate|reward|raters|soak|peers]...",
-            help="All but the last five if none.",
+            metavar="[serving|swap|actions|gateway|learner|loop|canary|summary|gate|reward|raters|device|soak|peers]...",
+            help="All but the last six if none.",
         ),
     ] = None,
     peers: Annotated[bool, typer.Option("--peers", help="Serving: other engines beside ours, on one core.")] = False,
     shape: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="With --peers: S, M (default both) or a model's directory.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="With --peers: S, M (default both) or a model's directory; device: 0.5B, 8B."
+        ),
     ] = None,
     taste: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Loop, gate, reward: what people like.")
