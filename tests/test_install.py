@@ -115,6 +115,20 @@ def test_pip_installs_when_it_finds_no_uv(install: Any, step: Any, tmp_path: Pat
     assert called(tmp_path)[-1].endswith("-e .")
 
 
+def test_what_a_start_loads_is_compiled_even_where_python_shall_write_no_bytecode(
+    install: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "VENV", tmp_path)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    for name in ("pip", "uv"):
+        program(tmp_path / "bin" / name, "")
+    program(tmp_path / "bin" / "python", 'echo "forbidden: [$PYTHONDONTWRITEBYTECODE]"')
+    step = install.python_step(False)
+    step.work(step)
+    assert called(tmp_path)[-1] == f"python -c import {install.LOADED}"
+    assert "forbidden: []" in step.log.read_text()
+
+
 def test_the_client_is_built_anew_for_a_source_and_not_for_what_npm_has_put_beside(
     install: Any, tmp_path: Path
 ) -> None:
