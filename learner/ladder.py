@@ -97,13 +97,18 @@ def partway(live: PreTrainedModel, trained: PreTrainedModel, share: float) -> Pr
 def judge(study: Study, candidates: Sequence[Candidate], report: Json, logged: Sequence[Logged] = ()) -> Judged:
     """Hold the trial of each. Of those that may go live the best is returned: by likes gained less right answers lost.
 
+    Where a part of a way may go live and the next smaller is worth less, still smaller ones are not tried: gain and
+    loss shrink towards the live version.
+
     Args:
         report: gets the findings of the best, and a line for each of several.
         logged: the ledger, of people held out as well.
     """
     trial = Trial(study, len(candidates))
-    judged = []
+    judged = list[Judged]()
     for number, candidate in enumerate(candidates):
+        if _goes_down([one for one in judged if one.candidate.algorithm == candidate.algorithm]):
+            continue
         progress = part(whole, number / len(candidates), (number + 1) / len(candidates))
         findings, answered = trial.of(candidate.policy, progress)
         try:
@@ -122,6 +127,11 @@ def judge(study: Study, candidates: Sequence[Candidate], report: Json, logged: S
     if len(judged) > 1:
         report["ladder"] = [_line(one) for one in judged]
     return best
+
+
+def _goes_down(way: Sequence[Judged]) -> bool:
+    """Was the smallest part so far worth less than the one before it, which may go live?"""
+    return len(way) > 1 and way[-2].reason is None and _worth(way[-1].findings) < _worth(way[-2].findings)
 
 
 def _worth(found: Findings) -> float:

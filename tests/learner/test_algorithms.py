@@ -243,6 +243,35 @@ def test_a_step_that_forgets_less_goes_before_one_that_is_liked_a_little_more(
     assert judge(climbing(speaker, template), candidates, {}).candidate.algorithm == "b"
 
 
+@pytest.mark.parametrize(
+    ("gains", "kls", "tried", "best"),
+    [
+        ((0.3, 0.2, 0.1, 0.05), (1, 1, 1, 1), 2, 1.0),
+        ((0.2, 0.3, 0.1, 0.05), (1, 1, 1, 1), 3, 0.85),
+        ((0.3, 0.2, 0.25, 0.1), (99, 99, 1, 1), 4, 0.7),
+        ((0.3, 0.2, 0.1, 0.05), (99, 99, 99, 99), 4, 1.0),
+    ],
+)
+def test_smaller_parts_of_a_way_are_tried_until_they_are_worth_less(
+    gains: tuple[float, ...],
+    kls: tuple[float, ...],
+    tried: int,
+    best: float,
+    monkeypatch: pytest.MonkeyPatch,
+    speaker: PreTrainedModel,
+    template: Template,
+) -> None:
+    monkeypatch.setattr(ladder, "Trial", Prejudiced)
+    both = zip(gains, kls, strict=True)
+    Prejudiced.outcomes = {str(n): findings(gain=interval(gain), kl=float(kl)) for n, (gain, kl) in enumerate(both)}
+    parts = (1.0, 0.85, 0.7, 0.5)
+    candidates = [Candidate("ppo", cast(PreTrainedModel, str(n)), {"step": step}) for n, step in enumerate(parts)]
+    report: dict[str, Any] = {}
+    found = judge(climbing(speaker, template), candidates, report)
+    assert found.candidate.told["step"] == best
+    assert [line["step"] for line in report["ladder"]] == list(parts[:tried])
+
+
 def test_copies_are_independent(speaker: PreTrainedModel) -> None:
     """What a rung starts from is a copy whose tied weights are tied to each other and to nothing else."""
     other = copy.deepcopy(speaker)
