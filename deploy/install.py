@@ -25,7 +25,7 @@ NODE_VENV = STAMPS / "node"
 OLDEST_PYTHON = (3, 11)
 QUIET_PIP = ("--disable-pip-version-check", "--no-input")
 LOCK = "requirements.lock"
-LOADED = "backtalk.cli, backtalk.engine.process, server.app, learner.train"
+LOADED = "backtalk.cli, backtalk.engine.process, server.app"
 # What pip is told on this machine -> how uv is told the same, and what stands between two values.
 UV_NAMES = {
     "index-url": ("UV_INDEX_URL", " "),
@@ -137,9 +137,10 @@ def python_step(dev: bool) -> Step:
         if not (VENV / "bin" / "pip").exists():
             step.call(sys.executable, "-m", "venv", "--clear", VENV)
         add_packages(step, VENV, "-e", ".[dev]" if dev else ".")
-        # uv compiles nothing. What a start and a training load is compiled here, beside the web client, and also where
-        # Python is told to write no bytecode, for then every start would compile it anew.
-        step.call(VENV / "bin" / "python", "-c", f"import {LOADED}", env={"PYTHONDONTWRITEBYTECODE": ""})
+        # uv compiles nothing. What a start loads, and the trainings of tests, is compiled here, beside the web client,
+        # and also where Python is told to write no bytecode, for then every start would compile it anew.
+        loaded = f"{LOADED}, learner.train" if dev else LOADED
+        step.call(VENV / "bin" / "python", "-c", f"import {loaded}", env={"PYTHONDONTWRITEBYTECODE": ""})
         if dev:  # `make up` after `make test` installs nothing again
             (STAMPS / "python.digest").write_text(step.digest)
 
