@@ -20,8 +20,8 @@ from backtalk.tastes import Taste
 from backtalk.temporary import temporary
 
 ROUNDS = 2
-CALM = 5.0
-"""Seconds between two bursts of questions while the learner works."""
+VISITORS, CALM = 10, 10.0
+"""So many questions come at once while the learner works, and then none for so many seconds."""
 FINAL_REPLIES = 300
 RUN_SECONDS = 900.0
 
@@ -121,7 +121,7 @@ async def _learn(database: Database, visitors: Crowd, number: int) -> tuple[Run,
 async def _chat_on(visitors: Crowd, tally: Tally) -> None:
     """A few questions now and then, so that the swap happens under running replies."""
     while True:
-        tally.add(await visitors.chat(len(visitors), judge=False))
+        tally.add(await visitors.chat(VISITORS, judge=False))
         await asyncio.sleep(CALM)
 
 
@@ -172,7 +172,7 @@ def plot(tally: Tally, taste: Taste, out: Path) -> None:
                 f"{share:.0%}",
                 (version, share),
                 textcoords="offset points",
-                xytext=(0, offset),
+                xytext=(0, offset if share > 0.1 else 10),  # not into the axis
                 ha="center",
                 color=colour,
                 fontsize=9,

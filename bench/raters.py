@@ -22,9 +22,8 @@ from bench.report import Row
 from learner import trust
 from learner.features import NAMES
 from learner.hearing import Hearing, of_lines
-from learner.inputs import BIAS_PRIOR, Scale
+from learner.inputs import BIAS_PRIOR, Scale, look_at
 from learner.intervals import auc
-from learner.judge import look_at
 from learner.logistic import primal
 
 FIRST_SEED = 300  # no number that tells candour was chosen on these; the rule of the crowds had seen them

@@ -17,8 +17,7 @@ from transformers import PreTrainedModel
 
 from learner.examples import Examples, Pair, Thumb
 from learner.features import NAMES
-from learner.inputs import BIAS_PRIOR, Scale
-from learner.judge import look_at
+from learner.inputs import BIAS_PRIOR, Scale, look_at
 from learner.logistic import primal
 from learner.sequences import Exchange
 

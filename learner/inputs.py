@@ -7,11 +7,15 @@ people like. Beside them stand the named features (`features.py`).
 Shapes: B replies, S tokens of the longest with its prompt, T tokens of the longest reply, D width, F features.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
-from learner.features import NAMES
-from learner.sequences import Batch
+from learner import parallel
+from learner.features import NAMES, describe
+from learner.sequences import Batch, Exchange, at_replies, autocast, by_length, collate, logprobs_of
 
 # Prior variance of a standardised input's weight, measured on two dozen tastes of simulated people: held-out AUC .943
 # with all parts, .918 with the last layer alone and larger weights for the features.
@@ -32,6 +36,37 @@ def look(trunk: nn.Module, batch: Batch, features: Tensor) -> Tensor:
     Args:
         features: [B, F].
     """
+    return torch.cat([_states(trunk, batch)[0], features], 1)
+
+
+@torch.no_grad()
+def look_at(policy: PreTrainedModel, exchanges: Sequence[Exchange], ends: Sequence[int]) -> Tensor:
+    """The same of any number of replies, in order, under a frozen version: [N, 5D + F] float64 on the CPU.
+
+    One pass tells both its states and the log-probs that features are made of.
+
+    Args:
+        ends: tokens that end a reply.
+    """
+    found = torch.empty(len(exchanges), width_of(policy.config.hidden_size), dtype=torch.float64)
+
+    def seen(batch: Batch) -> tuple[Tensor, Tensor]:
+        states, last = _states(policy.base_model, batch)
+        return states, logprobs_of(policy, at_replies(last, batch), batch)
+
+    own: list[int] = []
+    for rows, counts in parallel.turns(by_length(exchanges, 64)):
+        theirs = [exchanges[row] for row in rows]
+        with autocast(policy.device):
+            states, lines = parallel.through(policy, seen, collate(theirs, policy.device))
+        reference = [line[: len(one.reply)] for line, one in zip(lines.cpu(), theirs, strict=True)]
+        found[rows] = torch.cat([states.cpu(), describe(theirs, reference, ends)], 1).double()
+        own += rows if counts else ()
+    return parallel.fill(found, own)
+
+
+def _states(trunk: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    """What heads see of the states, [B, 5D] float32, and the last layer's, [B, S, D]."""
     layers = trunk(input_ids=batch.tokens, use_cache=False, output_hidden_states=True).hidden_states  # each [B, S, D]
     first, middle, last = layers[0], layers[len(layers) // 2], layers[-1]
     rows = torch.arange(len(batch.last), device=batch.last.device)
@@ -41,9 +76,8 @@ def look(trunk: nn.Module, batch: Batch, features: Tensor) -> Tensor:
         _mean(middle, batch),
         _mean(last, batch),
         last[rows, batch.last].float(),
-        features,
     ]
-    return torch.cat(parts, 1)
+    return torch.cat(parts, 1), last
 
 
 def width_of(size: int) -> int:

@@ -14,13 +14,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from learner import parallel
 from learner.examples import Examples
-from learner.features import describe
-from learner.inputs import BIAS_PRIOR, Scale, look, width_of
+from learner.inputs import BIAS_PRIOR, Scale, look_at
 from learner.intervals import Interval, percentiles
 from learner.logistic import dual
-from learner.sequences import Exchange, all_logprobs, autocast, by_length, collate
+from learner.sequences import Exchange
 
 LARGEST = 1500  # opinions a judge is fitted on: its cost grows with their cube
 RESAMPLES = 200
@@ -98,18 +96,3 @@ class Judge:
         """What it goes by: [N, 1 + P], the first column being the bias."""
         scaled: Tensor = self._scale(look_at(self._live, exchanges, self._ends))
         return torch.cat([torch.full((len(scaled), 1), BIAS_PRIOR**0.5, dtype=scaled.dtype), scaled], 1)
-
-
-@torch.no_grad()
-def look_at(policy: PreTrainedModel, exchanges: Sequence[Exchange], ends: Sequence[int]) -> Tensor:
-    """All inputs of any number of replies, in order: [N, P] float64 on the CPU."""
-    features = describe(exchanges, all_logprobs(policy, exchanges), ends)
-    found = torch.empty(len(exchanges), width_of(policy.config.hidden_size), dtype=torch.float64)
-    own: list[int] = []
-    for rows, counts in parallel.turns(by_length(exchanges, 64)):
-        batch = collate([exchanges[row] for row in rows], policy.device)
-        with autocast(policy.device):
-            seen = parallel.through(policy, look, policy.base_model, batch, features[rows].to(policy.device))
-        found[rows] = seen.double().cpu()
-        own += rows if counts else ()
-    return parallel.fill(found, own)

@@ -22,8 +22,8 @@ from backtalk.recipe import RewardModel as RewardRecipe
 from backtalk.rules import scored
 from learner import parallel
 from learner.examples import Examples
-from learner.features import describe
-from learner.inputs import BIAS_PRIOR, Scale, look
+from learner.features import NAMES, describe
+from learner.inputs import BIAS_PRIOR, Scale, look, look_at
 from learner.journal import Journal, Part, whole
 from learner.logistic import linear, solve
 from learner.lora import adapt
@@ -89,15 +89,20 @@ class RewardModel(nn.Module):
         Args:
             reference: log-probs of the reply tokens under the reference, where they are known already.
         """
+        device = self.head.weight.device
+        if self.trunk is self.reference.base_model:  # one pass tells its states and its log-probs
+            seen = look_at(self.reference, exchanges, self.ends).float()
+            answered: Tensor = self.head(self.scale(seen.to(device)))
+            return answered.cpu()
         if reference is None:
             reference = all_logprobs(self.reference, exchanges)
         features = describe(exchanges, reference, self.ends)  # [N, F]
         answers = torch.zeros(len(exchanges), self.head.out_features)
         own: list[int] = []
         for rows, counts in parallel.turns(by_length(exchanges, 64)):
-            batch = collate([exchanges[row] for row in rows], self.head.weight.device)
-            with autocast(self.head.weight.device):
-                answers[rows] = self(batch, features[rows].to(self.head.weight.device)).cpu()
+            batch = collate([exchanges[row] for row in rows], device)
+            with autocast(device):
+                answers[rows] = self(batch, features[rows].to(device)).cpu()
             own += rows if counts else ()
         return parallel.fill(answers, own)
 
@@ -162,7 +167,7 @@ class _Table:
     """Examples as numbers: which exchange each speaks of, what it says and how much each head believes it."""
 
     exchanges: list[Exchange]
-    features: Tensor  # [N, F]
+    inputs: Tensor  # [N, 5D + F], under the untrained trunk
     # One line an example: kind (0 thumb, 1 pair, 2 score), rows, target, weight, aspect
     kinds: Tensor  # [M]
     first: Tensor  # [M]
@@ -249,14 +254,7 @@ def _deepen(
 @torch.no_grad()
 def _solve_heads(model: RewardModel, table: _Table) -> None:
     """Set each head to its ridge regression on the untrained trunk: exact, and better than many steps from zero."""
-    device = model.head.weight.device
-    raw, own = torch.empty(len(table.exchanges), model.head.in_features), list[int]()
-    for rows, counts in parallel.turns(by_length(table.exchanges, 64)):
-        batch = collate([table.exchanges[row] for row in rows], device)
-        with autocast(device):
-            raw[rows] = look(model.trunk, batch, table.features[rows].to(device)).cpu()
-        own += rows if counts else ()
-    raw = parallel.fill(raw, own)
+    device, raw = model.head.weight.device, table.inputs
     model.scale.fit(raw.to(device))
     bias = torch.full((len(raw), 1), BIAS_PRIOR**0.5)
     inputs = torch.cat([bias, model.scale(raw.to(device)).cpu()], 1).double()  # [N, 1 + P]
@@ -283,7 +281,7 @@ def _loss(model: RewardModel, table: _Table, lines: Tensor, recipe: RewardRecipe
     device = model.head.weight.device
     batch = collate([table.exchanges[int(row)] for row in rows], device)
     with autocast(device):
-        answers = model(batch, table.features[rows].to(device))  # [n, K + A]
+        answers = model(batch, table.inputs[rows, -len(NAMES) :].to(device))  # [n, K + A]
     own = answers[places[: len(lines)].to(device)]  # [m, K + A]
     logits = own[:, : model.heads]  # [m, K]
     targets = table.targets[lines].to(device)  # [m]
@@ -329,7 +327,7 @@ def _tabulate(model: RewardModel, examples: Examples, recipe: RewardRecipe, gene
     who = torch.tensor(columns[6])
     return _Table(
         exchanges,
-        describe(exchanges, all_logprobs(model.reference, exchanges), model.ends),
+        look_at(model.reference, exchanges, model.ends).float(),
         torch.tensor(columns[0]),
         torch.tensor(columns[1]),
         torch.tensor(columns[2]),

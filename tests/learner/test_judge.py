@@ -9,8 +9,9 @@ from transformers import PreTrainedModel
 
 from backtalk.template import Template
 from learner.examples import Examples, Pair
+from learner.inputs import look_at
 from learner.intervals import Interval, auc
-from learner.judge import Judge, look_at
+from learner.judge import Judge
 from learner.sequences import Exchange
 from tests.learner.planted import WORDS, exchange, exclaims, sentence, thumbs
 
