@@ -111,7 +111,8 @@ def plot(losses: list[float], path: Path) -> None:
 
 
 class _Screen:
-    """Where the build tells how far it is: the caller's function, or a bar with the time left and the loss."""
+    """Where the build tells how far it is: the caller's function, or a bar with the time left and the loss; where there
+    is no terminal, a line now and then."""
 
     def __init__(self, told: Told | None) -> None:
         self._told = told
@@ -137,6 +138,7 @@ class _Screen:
                 TimeRemainingColumn(),
             )
             self._task = self._bar.add_task("starting", total=None, loss="-")
+            self._bar.disable = not self._bar.console.is_terminal
             self._bar.start()
         return self
 
@@ -147,9 +149,13 @@ class _Screen:
     def say(self, what: str) -> None:
         if self._bar:
             self._bar.update(self._task, description=what)
+            if self._bar.disable:
+                print(what, flush=True)
 
     def told(self, step: int, steps: int, loss: float) -> None:
         if self._told:
             self._told(step, steps, loss)
         elif self._bar:
             self._bar.update(self._task, completed=step, total=steps, loss=f"{loss:.3f}")
+            if self._bar.disable and 20 * step // steps > 20 * (step - 1) // steps:
+                print(f"{step} of {steps} steps, loss {loss:.3f}", flush=True)
