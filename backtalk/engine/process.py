@@ -179,6 +179,8 @@ class EngineProcess:
                 self._take(connection, await wire.read(reader))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # it has gone, as clients do
+        except asyncio.CancelledError:
+            pass  # this process stops; Python 3.11 logs a reader that ends cancelled as an error
         except (ValueError, KeyError, TypeError) as error:
             log.warning("client %d sent what is not a request (%r) and is dropped", connection.number, error)
         finally:

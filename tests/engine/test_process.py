@@ -374,10 +374,14 @@ async def test_weights_that_cannot_be_served_are_refused_and_the_running_version
     assert tokens_of(await read_all(engine.generate(PROMPT, 1, GREEDY))) == expected(1)
 
 
-async def test_it_ends_at_once_when_asked_to_even_in_mid_stream(process: Process, mortal: LocalEngine) -> None:
+async def test_it_ends_at_once_when_asked_to_even_in_mid_stream(
+    capfd: pytest.CaptureFixture[str], process: Process, mortal: LocalEngine
+) -> None:
     generation = mortal.generate(PROMPT, 1, Sampling(max_tokens=4000, temperature=1))
     await anext(generation)
+    capfd.readouterr()
     assert process.kill(signal.SIGTERM) == 0
+    assert not capfd.readouterr().err, "nothing went wrong, so nothing is told"
     with pytest.raises(EngineLost):
         await read_all(generation)
     assert not process.address.exists()
