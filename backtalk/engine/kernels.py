@@ -24,7 +24,7 @@ from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 from backtalk.engine.pages import PAGE
 
 KEYS = 64
-"""Keys that a program of attention looks at at once."""
+"""Keys that a program of attention looks at at once, where they fit."""
 TOKENS = 64
 """Tokens of a prompt chunk that a program attends for."""
 PROGRAMS = 512
@@ -41,6 +41,10 @@ PART = {1: 1024, FEW: 640, SOME: 1280}
 """Inputs of a part of a sum that is cut into parts, for up to so many tokens."""
 
 
+SHARED = 224 * 1024
+"""Bytes, where there is no GPU to ask."""
+
+
 class Kernels:
     """The same functions as `native.Native`, and more, on CUDA tensors of one dtype."""
 
@@ -51,6 +55,8 @@ class Kernels:
         self._precision = "ieee" if dtype == torch.float32 else "tf32"
         self._chained = torch.cuda.is_available() and torch.cuda.get_device_capability() >= (9, 0)
         self._launch = {"launch_pdl": True} if self._chained else {}
+        self._bytes = torch.finfo(dtype).bits // 8
+        self._shared = _shared_memory() if torch.cuda.is_available() else SHARED
 
     def attend(
         self,
@@ -73,9 +79,9 @@ class Kernels:
         """
         count, heads, size = query.shape
         kv_heads = key.shape[1]
-        seen = longest if window is None else min(longest, window)
+        seen, at_once = longest if window is None else min(longest, window), self.keys(size)
         programs = PROGRAMS if count * kv_heads > 32 else PROGRAMS // 2
-        parts = max(1, min(programs // (count * kv_heads), triton.cdiv(seen, KEYS), MOST_PARTS))
+        parts = max(1, min(programs // (count * kv_heads), triton.cdiv(seen, at_once), MOST_PARTS))
         out = query.new_empty(count, heads * size)
         partial = out if parts == 1 else query.new_empty(count, heads, parts, size, dtype=torch.float32)
         masses = out if parts == 1 else query.new_empty(count, heads, parts, dtype=torch.float32)
@@ -89,7 +95,7 @@ class Kernels:
             ROWS=max(16, triton.next_power_of_2(group)),
             SIZE=size,
             WIDTH=max(16, triton.next_power_of_2(size)),
-            KEYS=KEYS,
+            KEYS=at_once,
             PAGE=PAGE,
             TURNED=turn is None,
             CAPPED=cap is not None,
@@ -98,7 +104,7 @@ class Kernels:
             CHAINED=self._chained,
             PRECISION=self._precision,
             num_warps=4 if parts >= 8 else 2,
-            num_stages=3,
+            num_stages=self.stages(3, 2 * at_once * size),
             **self._launch,
         )
         if parts > 1:
@@ -139,6 +145,7 @@ class Kernels:
             [T, H D].
         """
         count, heads, size = query.shape
+        at_once = self.keys(size, TOKENS * size)
         out = query.new_empty(count, heads * size)
         _extend[triton.cdiv(longest, TOKENS), heads, len(tables)](
             *(query, keys, values, tables, pieces, out),
@@ -148,13 +155,13 @@ class Kernels:
             SIZE=size,
             WIDTH=max(16, triton.next_power_of_2(size)),
             TOKENS=TOKENS,
-            KEYS=KEYS,
+            KEYS=at_once,
             PAGE=PAGE,
             CAPPED=cap is not None,
             WINDOWED=window is not None,
             PRECISION=self._precision,
             num_warps=4,
-            num_stages=2,
+            num_stages=self.stages(2, 2 * at_once * size, TOKENS * size),
         )
         return out
 
@@ -208,6 +215,9 @@ class Kernels:
         else:
             rows = 64 if outs > 8192 else 32 if max(outs, width) > 2048 else 16
             step, warps = 64 if is_gated and tokens == SOME else 128, 4
+        across = tokens + rows * (2 if is_gated else 1)
+        while step > 16 and step * across > self._shared // self._bytes:
+            step //= 2
         _project[triton.cdiv(outs, rows), parts](
             *(x, weight, weight if bias is None else bias, out, count, outs),
             WIDTH=width,
@@ -220,9 +230,26 @@ class Kernels:
             CHAINED=self._chained,
             PRECISION=self._precision,
             num_warps=warps,
-            num_stages=5,
+            num_stages=self.stages(5, step * across),
             **self._launch,
         )
+
+    def keys(self, size: int, kept: int = 0) -> int:
+        """How many keys and values of this size a program looks at at once; `kept` as in `stages`."""
+        most = KEYS
+        while most > 16 and 2 * most * size > self._shared // self._bytes - kept:
+            most //= 2
+        return most
+
+    def stages(self, most: int, tile: int, kept: int = 0) -> int:
+        """How many tiles may be on their way at once: what is on its way lies in a multiprocessor's own memory.
+
+        Args:
+            most: more do not pay.
+            tile: numbers in what one turn of a loop looks at.
+            kept: numbers that lie there all the while.
+        """
+        return max(1, min(most, (self._shared // self._bytes - kept) // tile))
 
     def norm(self, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
         """RMSNorm over the last dimension of a contiguous tensor."""
@@ -257,6 +284,11 @@ class Kernels:
             *(gate_up, out, double // 2), BLOCK=1024, CHAINED=self._chained, num_warps=4, **self._launch
         )
         return out
+
+
+def _shared_memory() -> int:
+    """Bytes that a program may have in a multiprocessor's own memory, less what sums and the like need."""
+    return int(getattr(torch.cuda.get_device_properties(), "shared_memory_per_block_optin", 49_152)) - 8192
 
 
 def _padded(count: int) -> int:

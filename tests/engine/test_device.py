@@ -74,6 +74,20 @@ def test_few_tokens_are_multiplied_as_torch_does(count: int, width: int) -> None
     torch.testing.assert_close(normed, F.rms_norm(residual + whole, (70,), gain, 1e-6), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("shared", [65_536, 101_376, 166_912, 232_448], ids=["T4", "L4", "A100", "H200"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+def test_what_is_on_its_way_fits_into_every_card(shared: int, dtype: torch.dtype) -> None:
+    kernel = kernels.Kernels(dtype)
+    kernel._shared = shared - 8192
+    for size in (64, 128, 256):  # of a head
+        keys = kernel.keys(size)
+        assert keys >= 16 and kernel.stages(3, 2 * keys * size) * 2 * keys * size * dtype.itemsize < shared
+    for tile in (128 * (16 + 2 * 32), 64 * (64 + 2 * 32), 128 * (64 + 16)):  # of a multiplication
+        assert kernel.stages(5, tile) * tile * dtype.itemsize < shared
+    if shared > 200_000 and dtype == torch.bfloat16:  # as measured there
+        assert kernel.keys(256) == kernels.KEYS and kernel.stages(5, 128 * (16 + 2 * 64)) == 5
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_greedy_tokens_are_those_of_transformers(family: str) -> None:
     model = tiny_model(family)
