@@ -24,7 +24,8 @@ STAMPS = ROOT / ".stamps"
 NODE_VENV = STAMPS / "node"
 OLDEST_PYTHON = (3, 11)
 QUIET_PIP = ("--disable-pip-version-check", "--no-input")
-LOCK = "requirements.lock"
+LOCK, HASHES = "requirements.lock", "requirements.hashes"
+MISMATCHES = ("Hash mismatch", "DO NOT MATCH THE HASHES")  # so uv and pip say it
 LOADED = "backtalk.cli, backtalk.engine.process, server.app"
 # What pip is told on this machine -> how uv is told the same, and what stands between two values.
 UV_NAMES = {
@@ -144,20 +145,37 @@ def python_step(dev: bool) -> Step:
         if dev:  # `make up` after `make test` installs nothing again
             (STAMPS / "python.digest").write_text(step.digest)
 
-    inputs = [ROOT / "pyproject.toml", ROOT / "requirements.lock"]
+    inputs = [ROOT / name for name in ("pyproject.toml", LOCK, HASHES)]
     return Step(name, "Python packages", inputs, VENV / "bin" / "backtalk", work)
 
 
 def add_packages(step: Step, venv: Path, *wanted: str) -> None:
-    """Install the locked packages with uv, which takes seconds where pip takes minutes; with pip where uv cannot."""
-    pip = venv / "bin" / "pip"
+    """Install the locked packages with uv, which takes seconds where pip takes minutes; with pip where uv cannot.
+
+    Raises:
+        InstallError: a package is another than the one that was locked.
+    """
+    pip, only_uv = venv / "bin" / "pip", STAMPS / "uv.txt"
     try:
-        step.call(pip, "install", *QUIET_PIP, "-c", LOCK, "uv")
+        only_uv.write_text(locked("uv"))
+        step.call(pip, "install", *QUIET_PIP, "--no-deps", "--require-hashes", "-r", only_uv)
         options, env = uv_settings(pip_settings(pip), os.environ)
         step.call(venv / "bin" / "uv", "pip", "install", "--python", venv, *options, *wanted, env=env)
     except (InstallError, OSError) as error:
+        if any(words in step.log.read_text(errors="replace") for words in MISMATCHES):
+            raise InstallError(
+                f"a package differs from what {HASHES} says; an index gives something else under its name"
+            ) from error
         step.note(f"uv cannot do it, so pip does: {error}")
         step.call(pip, "install", *QUIET_PIP, "-c", LOCK, *wanted)
+
+
+def locked(name: str) -> str:
+    """What the locked files say of one package, hashes and all."""
+    lines = (ROOT / HASHES).read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(f"{name}=="))
+    end = next((number for number in range(start + 1, len(lines)) if lines[number][:1].strip()), len(lines))
+    return "\n".join(lines[start:end]) + "\n"
 
 
 def pip_settings(pip: Path) -> str:
@@ -183,7 +201,7 @@ def uv_settings(listed: str, own: Mapping[str, str]) -> tuple[list[str], dict[st
             variable, between = UV_NAMES[name]
             env[variable] = between.join(values)
     env |= {name: value for name, value in own.items() if name.startswith("UV_")}
-    env["UV_CONSTRAINT"] = f"{env.get('UV_CONSTRAINT', '')} {LOCK}".strip()
+    env["UV_CONSTRAINT"] = f"{env.get('UV_CONSTRAINT', '')} {LOCK} {HASHES}".strip()
     has_no_index = (said.get("no-index") or ["no"])[0].lower() in ("1", "true", "yes", "on")
     return ["--no-index"] if has_no_index else [], env  # uv has no variable for it
 

@@ -53,7 +53,7 @@ global.trusted-host='pypi.example two.example:8080'
     assert options == []
     assert env == {
         "SSL_CERT_FILE": "/etc/ssl/ours.pem",
-        "UV_CONSTRAINT": "/etc/pip/newest.txt requirements.lock",
+        "UV_CONSTRAINT": "/etc/pip/newest.txt requirements.lock requirements.hashes",
         "UV_EXTRA_INDEX_URL": "file:///opt/one/simple https://two.example/simple",
         "UV_FIND_LINKS": "/opt/wheels,/opt/more",
         "UV_HTTP_TIMEOUT": "180",
@@ -66,7 +66,7 @@ global.trusted-host='pypi.example two.example:8080'
 def test_without_settings_the_lock_alone_binds_uv(install: Any) -> None:
     assert install.uv_settings("", {}) == (
         [],
-        {"UV_CONSTRAINT": "requirements.lock", "UV_INDEX_STRATEGY": "unsafe-best-match"},
+        {"UV_CONSTRAINT": "requirements.lock requirements.hashes", "UV_INDEX_STRATEGY": "unsafe-best-match"},
     )
 
 
@@ -80,7 +80,7 @@ def test_what_somebody_has_told_uv_stays(install: Any) -> None:
     own = {"UV_INDEX_URL": "https://own.example", "UV_CONSTRAINT": "own.txt", "SSL_CERT_FILE": "/not/for/pip"}
     _, env = install.uv_settings("global.index-url='a'\nglobal.constraint='b'\nglobal.cert='/c'", own)
     assert env["UV_INDEX_URL"] == "https://own.example"
-    assert env["UV_CONSTRAINT"] == "own.txt requirements.lock"
+    assert env["UV_CONSTRAINT"] == "own.txt requirements.lock requirements.hashes"
     assert env["SSL_CERT_FILE"] == "/c"
 
 
@@ -109,10 +109,38 @@ def test_pip_installs_when_uv(install: Any, step: Any, tmp_path: Path, uv: str |
 
 
 def test_pip_installs_when_it_finds_no_uv(install: Any, step: Any, tmp_path: Path) -> None:
-    program(tmp_path / "bin" / "pip", 'case "$*" in *uv) exit 1;; esac')
+    program(tmp_path / "bin" / "pip", 'case "$*" in *uv.txt) exit 1;; esac')
     install.add_packages(step, tmp_path, "-e", ".")
     assert len(called(tmp_path)) == 2
     assert called(tmp_path)[-1].endswith("-e .")
+
+
+@pytest.mark.parametrize(
+    ("pip", "uv"),
+    [
+        ("", 'echo "  x Failed to download click: Hash mismatch for click==8.5.1"; exit 1'),
+        ('echo "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE."; exit 1', ""),
+    ],
+    ids=["uv", "pip"],
+)
+def test_a_package_that_is_not_the_locked_one_ends_the_install(
+    install: Any, step: Any, tmp_path: Path, pip: str, uv: str
+) -> None:
+    program(tmp_path / "bin" / "pip", pip)
+    program(tmp_path / "bin" / "uv", uv)
+    with pytest.raises(install.InstallError, match=r"differs from what requirements\.hashes says"):
+        install.add_packages(step, tmp_path, "-e", ".")
+    assert not called(tmp_path)[-1].endswith("-c requirements.lock -e ."), "pip would take it unseen"
+
+
+def test_every_locked_package_but_torch_has_its_hashes(install: Any) -> None:
+    """torch comes as each machine needs it."""
+    pins = {line.lower().replace("_", "-") for line in (install.ROOT / install.LOCK).read_text().split()}
+    lines = (install.ROOT / install.HASHES).read_text().splitlines()
+    hashed = {line.removesuffix(" \\") for line in lines if "==" in line and not line.startswith("#")}
+    assert hashed == {pin for pin in pins if not pin.startswith("torch==")}
+    assert all(install.locked(pin.partition("==")[0]).count("--hash=sha256:") for pin in hashed)
+    assert install.locked("uv").startswith("uv==") and install.locked("uv").count("==") == 1
 
 
 def test_what_a_start_loads_is_compiled_even_where_python_shall_write_no_bytecode(
