@@ -179,8 +179,8 @@ class Supervisor:
         pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(words), os.fdopen(hearing, "rb")
         )
+        await self.start(name, *arguments, telling=telling)
         try:
-            await self.start(name, *arguments, telling=telling)
             while True:
                 word = json.loads(await self._unless_failed(words.readline()))
                 if "said" in word:
@@ -432,7 +432,7 @@ async def _start(
     token = await supervisor.ground("server", "-m", "server")
     if settings.is_local:
         supervisor.watch_engine()
-    say(f"{'engine, ' if settings.is_local else ''}server and learner are starting")
+    say("engine and server are starting" if settings.is_local else "the server is starting")
     await supervisor.until_ready()
     seconds = time.monotonic() - began
     # Nobody waits for it, and two processors have enough to load without it.

@@ -39,8 +39,6 @@ NARROW = 4096
 """The most inputs that a large one may have: cuBLAS cuts longer sums into parts, which pays."""
 PART = {1: 1024, FEW: 640, SOME: 1280}
 """Inputs of a part of a sum that is cut into parts, for up to so many tokens."""
-
-
 SHARED = 224 * 1024
 """Bytes, where there is no GPU to ask."""
 
@@ -55,7 +53,7 @@ class Kernels:
         self._precision = "ieee" if dtype == torch.float32 else "tf32"
         self._chained = torch.cuda.is_available() and torch.cuda.get_device_capability() >= (9, 0)
         self._launch = {"launch_pdl": True} if self._chained else {}
-        self._bytes = torch.finfo(dtype).bits // 8
+        self._bytes = dtype.itemsize
         self._shared = _shared_memory() if torch.cuda.is_available() else SHARED
 
     def attend(
