@@ -23,14 +23,24 @@ from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from backtalk.engine.pages import PAGE
 
-KEYS = 64
-"""Keys that a program of attention looks at at once, where they fit."""
-TOKENS = 64
-"""Tokens of a prompt chunk that a program attends for."""
+KEYS, TOKENS = 64, 64
+"""Keys that a program of attention looks at at once, where they fit, and tokens of a prompt chunk that it attends for."""
 PROGRAMS = 512
 """About four for each multiprocessor of a large GPU: with fewer, texts are cut into parts (measured on an H200, as are
-all numbers here). Half as many where there are few texts, whose parts would else get too short to pay."""
-MOST_PARTS = 32
+all numbers here)."""
+CUTS = {
+    32: (32, 8192, 4, 1),
+    16: (64, 8192, 2, 2),
+    8: (128, 8192, 4, 1),
+    4: (64, 4096, 4, 3),
+    2: (64, 8192, 2, 3),
+    1: (128, 8192, 2, 3),
+}
+"""For each number of parts: keys that a program looks at at once, how many numbers these may be, its warps, and how
+many such looks are on their way at once."""
+AHEAD = 8
+"""With so many parts or more, a program fetches the first of what it looks at while it waits for its queries: all of its
+part, if the text is no longer than 1,024 tokens."""
 FEW, SOME = 16, 64
 """Tokens up to which a multiplication is ours, and up to which one with small weights is, …"""
 SMALL = 1 << 24
@@ -77,9 +87,11 @@ class Kernels:
         """
         count, heads, size = query.shape
         kv_heads = key.shape[1]
-        seen, at_once = longest if window is None else min(longest, window), self.keys(size)
-        programs = PROGRAMS if count * kv_heads > 32 else PROGRAMS // 2
-        parts = max(1, min(programs // (count * kv_heads), triton.cdiv(seen, at_once), MOST_PARTS))
+        seen = longest if window is None else min(longest, window)
+        wanted = max(1, min(PROGRAMS // (count * kv_heads), seen // 32))
+        parts = next(parts for parts in CUTS if parts <= wanted)
+        most, numbers, warps, stages = CUTS[parts]
+        at_once = self.keys(min(most, max(16, numbers // triton.next_power_of_2(size))), size)
         out = query.new_empty(count, heads * size)
         partial = out if parts == 1 else query.new_empty(count, heads, parts, size, dtype=torch.float32)
         masses = out if parts == 1 else query.new_empty(count, heads, parts, dtype=torch.float32)
@@ -99,10 +111,11 @@ class Kernels:
             CAPPED=cap is not None,
             WINDOWED=window is not None,
             SPLIT=parts > 1,
+            AHEAD=parts >= AHEAD,
             CHAINED=self._chained,
             PRECISION=self._precision,
-            num_warps=4 if parts >= 8 else 2,
-            num_stages=self.stages(3, 2 * at_once * size),
+            num_warps=warps,
+            num_stages=self.stages(stages, 2 * at_once * size),
             **self._launch,
         )
         if parts > 1:
@@ -143,7 +156,7 @@ class Kernels:
             [T, H D].
         """
         count, heads, size = query.shape
-        at_once = self.keys(size, TOKENS * size)
+        at_once = self.keys(KEYS, size, TOKENS * size)
         out = query.new_empty(count, heads * size)
         _extend[triton.cdiv(longest, TOKENS), heads, len(tables)](
             *(query, keys, values, tables, pieces, out),
@@ -211,8 +224,9 @@ class Kernels:
         if tokens == 1:
             rows, step, warps = 4, min(1024, triton.next_power_of_2(width)), 2 if is_gated else 4
         else:
-            rows = 64 if outs > 8192 else 32 if max(outs, width) > 2048 else 16
-            step, warps = 64 if is_gated and tokens == SOME else 128, 4
+            is_wide = outs > 8192 or (is_gated and tokens == SOME)
+            rows = 64 if is_wide else 32 if max(outs, width) > 2048 else 16
+            step, warps = 128, 2 if tokens == FEW else 4
         across = tokens + rows * (2 if is_gated else 1)
         while step > 16 and step * across > self._shared // self._bytes:
             step //= 2
@@ -232,9 +246,8 @@ class Kernels:
             **self._launch,
         )
 
-    def keys(self, size: int, kept: int = 0) -> int:
-        """How many keys and values of this size a program looks at at once; `kept` as in `stages`."""
-        most = KEYS
+    def keys(self, most: int, size: int, kept: int = 0) -> int:
+        """How many keys and values of this size, at most `most`, a program looks at at once; `kept` as in `stages`."""
         while most > 16 and 2 * most * size > self._shared // self._bytes - kept:
             most //= 2
         return most
@@ -339,6 +352,7 @@ def _attend(
     CAPPED: tl.constexpr,
     WINDOWED: tl.constexpr,
     SPLIT: tl.constexpr,
+    AHEAD: tl.constexpr,
     CHAINED: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
@@ -356,6 +370,9 @@ def _attend(
     fits = at < SIZE
     row = tl.arange(0, ROWS)
     asks = (row[:, None] < GROUP) & fits[None, :]
+    table, keys_here, values_here = tables + token * table_stride, keys + head * cache_stride, values + head * cache_stride
+    if AHEAD:  # nor what lies in the cache already
+        k_first, v_first = _fetch(keys_here, values_here, table, begin, end, SIZE, WIDTH, KEYS, PAGE)
     _wait(CHAINED)
     own = query + token * query_stride + (head * GROUP + row)[:, None] * SIZE
     q = tl.load(own + at[None, :], mask=asks, other=0.0)
@@ -373,28 +390,18 @@ def _attend(
     best = tl.full([ROWS], float("-inf"), tl.float32)
     mass = tl.zeros([ROWS], tl.float32)
     total = tl.zeros([ROWS, WIDTH], tl.float32)
+    if AHEAD:
+        best, mass, total = _look(
+            q, k_first, v_first, begin, end, best, mass, total, scale, cap, KEYS, CAPPED, PRECISION
+        )
+        begin += KEYS
     for place in range(begin, end, KEYS):
-        seen = place + tl.arange(0, KEYS)
-        valid = seen < end
-        page = tl.load(tables + token * table_stride + seen // PAGE, mask=valid, other=0)
-        where = head * cache_stride + (page * PAGE + seen % PAGE) * SIZE
-        k = tl.load(keys + where[None, :] + at[:, None], mask=valid[None, :] & fits[:, None], other=0.0)
-        v = tl.load(values + where[:, None] + at[None, :], mask=valid[:, None] & fits[None, :], other=0.0)
-        scores = tl.dot(q, k, input_precision=PRECISION) * scale
-        if CAPPED:
-            scores = cap * (2 * tl.sigmoid(2 * scores / cap) - 1)  # tanh
-        scores = tl.where(valid[None, :], scores, float("-inf"))
-        better = tl.maximum(best, tl.max(scores, 1))
-        shrink = tl.exp(best - better)
-        weights = tl.exp(scores - better[:, None])
-        mass = mass * shrink + tl.sum(weights, 1)
-        total = total * shrink[:, None] + tl.dot(weights.to(v.dtype), v, input_precision=PRECISION)
-        best = better
+        k, v = _fetch(keys_here, values_here, table, place, end, SIZE, WIDTH, KEYS, PAGE)
+        best, mass, total = _look(q, k, v, place, end, best, mass, total, scale, cap, KEYS, CAPPED, PRECISION)
     if part == 0:
-        page = tl.load(tables + token * table_stride + known // PAGE)
-        where = head * cache_stride + (page * PAGE + known % PAGE) * SIZE
-        tl.store(keys + where + at, k_new, mask=fits)
-        tl.store(values + where + at, v_new, mask=fits)
+        place_new = (tl.load(table + known // PAGE) * PAGE + known % PAGE) * SIZE
+        tl.store(keys_here + place_new + at, k_new, mask=fits)
+        tl.store(values_here + place_new + at, v_new, mask=fits)
         score = tl.sum(q.to(tl.float32) * k_new.to(tl.float32)[None, :], 1) * scale
         if CAPPED:
             score = cap * (2 * tl.sigmoid(2 * score / cap) - 1)
@@ -410,6 +417,50 @@ def _attend(
         answers = answers * parts + part
         tl.store(masses + answers, best + tl.log(tl.where(mass > 0, mass, 1.0)), mask=row < GROUP)
     tl.store(out + answers[:, None] * SIZE + at[None, :], total, mask=asks)
+
+
+@triton.jit
+def _fetch(
+    keys, values, table, begin, end, SIZE: tl.constexpr, WIDTH: tl.constexpr, KEYS: tl.constexpr, PAGE: tl.constexpr
+):
+    """Keys [WIDTH, KEYS] and values [KEYS, WIDTH] of one head from `begin` on."""
+    seen, at = begin + tl.arange(0, KEYS), tl.arange(0, WIDTH)
+    valid, fits = seen < end, at < SIZE
+    page = tl.load(table + seen // PAGE, mask=valid, other=0)
+    where = (page * PAGE + seen % PAGE) * SIZE
+    k = tl.load(keys + where[None, :] + at[:, None], mask=valid[None, :] & fits[:, None], other=0.0)
+    v = tl.load(values + where[:, None] + at[None, :], mask=valid[:, None] & fits[None, :], other=0.0)
+    return k, v
+
+
+@triton.jit
+def _look(
+    q,
+    k,
+    v,
+    begin,
+    end,
+    best,
+    mass,
+    total,
+    scale,
+    cap,
+    KEYS: tl.constexpr,
+    CAPPED: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """Attend to keys from `begin` on: the highest score so far, the sum of weights, and of weighted values."""
+    scores = tl.dot(q, k, input_precision=PRECISION) * scale
+    if CAPPED:
+        scores = cap * (2 * tl.sigmoid(2 * scores / cap) - 1)  # tanh
+    scores = tl.where((begin + tl.arange(0, KEYS) < end)[None, :], scores, float("-inf"))
+    better = tl.maximum(best, tl.max(scores, 1))
+    against = tl.where(better == float("-inf"), 0.0, better)  # a part of a short text may be empty
+    shrink = tl.exp(best - against)
+    weights = tl.exp(scores - against[:, None])
+    mass = mass * shrink + tl.sum(weights, 1)
+    total = total * shrink[:, None] + tl.dot(weights.to(v.dtype), v, input_precision=PRECISION)
+    return better, mass, total
 
 
 @triton.jit

@@ -25,6 +25,7 @@ from backtalk.engine.core import Core, Resident  # noqa: E402
 from backtalk.engine.draw import Settings, draw, uniforms  # noqa: E402
 from backtalk.engine.generate import generate  # noqa: E402
 from backtalk.engine.loading import from_state, from_state_unchecked  # noqa: E402
+from backtalk.engine.pages import PAGE  # noqa: E402
 from backtalk.engine.runner import LAST, LENGTH, POSITION, SEED, Runner  # noqa: E402
 from backtalk.engine.sampling import Sampling  # noqa: E402
 from backtalk.engine.scheduler import Limits  # noqa: E402
@@ -74,18 +75,45 @@ def test_few_tokens_are_multiplied_as_torch_does(count: int, width: int) -> None
     torch.testing.assert_close(normed, F.rms_norm(residual + whole, (70,), gain, 1e-6), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("window", [None, 100])
+@pytest.mark.parametrize("kv_heads, room", [(2, 192), (2, 1600), (32, 192), (96, 320)])
+def test_texts_of_any_length_are_attended_to(kv_heads: int, room: int, window: int | None) -> None:
+    """Cut into many parts, of which a short text leaves some empty and a long one fills some twice, into few, and
+    not at all."""
+    size, group = 32, 3
+    lengths = torch.tensor([1, 2, 65, room // 2 + 5, room])
+    chance = torch.Generator().manual_seed(room)
+    per = room // PAGE
+    tables = torch.randperm(len(lengths) * per, generator=chance).view(len(lengths), per)
+    keys, values = (torch.randn(kv_heads, tables.numel() * PAGE, size, generator=chance) for _ in range(2))
+    query, key, value = (
+        torch.randn(len(lengths), heads, size, generator=chance) for heads in (kv_heads * group, kv_heads, kv_heads)
+    )
+    here = [tensor.to(DEVICE) for tensor in (query, key, value, keys, values, tables, lengths)]
+    kernel = kernels.Kernels(torch.float32)
+    found = kernel.attend(*here[:3], None, *here[3:], room, window, size**-0.5, None).cpu()
+    for row, (length, table) in enumerate(zip(lengths.tolist(), tables, strict=True)):
+        places = (table[:, None] * PAGE + torch.arange(PAGE)).view(-1)[:length]
+        seen = slice(max(0, length - (window or length)), length)
+        k, v = ((cache[:, places], new[row, :, None]) for cache, new in ((keys, key), (values, value)))
+        k, v = (torch.cat((known[:, : length - 1], new), 1)[:, seen] for known, new in (k, v))
+        expected = F.scaled_dot_product_attention(query[row, :, None], k, v, enable_gqa=True)
+        torch.testing.assert_close(found[row], expected.view(-1), atol=1e-4, rtol=1e-4)
+        assert torch.equal(here[3][:, places[-1]].cpu(), key[row])
+
+
 @pytest.mark.parametrize("shared", [65_536, 101_376, 166_912, 232_448], ids=["T4", "L4", "A100", "H200"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 def test_what_is_on_its_way_fits_into_every_card(shared: int, dtype: torch.dtype) -> None:
     kernel = kernels.Kernels(dtype)
     kernel._shared = shared - 8192
     for size in (64, 128, 256):  # of a head
-        keys = kernel.keys(size)
+        keys = kernel.keys(kernels.KEYS, size)
         assert keys >= 16 and kernel.stages(3, 2 * keys * size) * 2 * keys * size * dtype.itemsize < shared
     for tile in (128 * (16 + 2 * 32), 64 * (64 + 2 * 32), 128 * (64 + 16)):  # of a multiplication
         assert kernel.stages(5, tile) * tile * dtype.itemsize < shared
     if shared > 200_000 and dtype == torch.bfloat16:  # as measured there
-        assert kernel.keys(256) == kernels.KEYS and kernel.stages(5, 128 * (16 + 2 * 64)) == 5
+        assert kernel.keys(kernels.KEYS, 256) == kernels.KEYS and kernel.stages(5, 128 * (16 + 2 * 64)) == 5
 
 
 @pytest.mark.parametrize("family", FAMILIES)
