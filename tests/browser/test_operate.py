@@ -169,6 +169,16 @@ def test_a_version_is_promoted_and_taken_back_and_chats_hear_of_it(
     expect(operator.page.get_by_text("it says abc")).to_be_visible()
 
 
+def test_the_language_chosen_in_the_console_is_kept(operator: Visitor) -> None:
+    operator.button("中文").click()
+    expect(operator.page.get_by_role("heading", level=1, name="概览")).to_be_visible()
+    operator.page.wait_for_load_state("networkidle")
+    operator.page.reload()
+    expect(operator.page.get_by_role("heading", level=1)).to_be_visible()
+    operator.page.wait_for_load_state("networkidle")
+    expect(operator.page.get_by_role("heading", level=1, name="概览")).to_be_visible(timeout=3_000)
+
+
 def expect_sundays(times: Locator) -> None:
     """The next five times: five Sundays, half past three, a week apart."""
     expect(times).to_have_count(5)

@@ -6,8 +6,8 @@ import { Link, Redirect, Route, Switch, useLocation } from 'wouter'
 
 import { Check, Clock, Columns, Gauge, Globe, Left, Mark, Pencil, Person, Play, Receipt, Spark, Sun, ThumbUp } from '../icons'
 import { IconButton } from '../parts/icon-button'
-import { isOperator, useMe } from '../people/me'
-import { currentLanguage, speak } from '../words'
+import { isOperator, useChooseLanguage, useMe } from '../people/me'
+import { currentLanguage } from '../words'
 import { AskingPage } from './asking'
 import { AuditPage } from './audit'
 import { ClaimPage } from './claim'
@@ -154,9 +154,10 @@ function Look() {
   const t = useWords()
   const isDark = useComputedColorScheme('light') === 'dark'
   const { setColorScheme } = useMantineColorScheme()
+  const chooseLanguage = useChooseLanguage()
   return (
     <>
-      <IconButton label={t('look.language')} onClick={() => void speak(currentLanguage() === 'en' ? 'zh' : 'en')}>
+      <IconButton label={t('look.language')} onClick={() => chooseLanguage(currentLanguage() === 'en' ? 'zh' : 'en')}>
         <Globe size={18} />
       </IconButton>
       <IconButton

@@ -58,6 +58,15 @@ export function useChangeMe() {
   })
 }
 
+/** Speaks another language at once, and wherever this person comes back: what is stored is spoken at the next start. */
+export function useChooseLanguage() {
+  const { mutate } = useChangeMe()
+  return (language: Language) => {
+    void speak(language)
+    mutate({ language })
+  }
+}
+
 /** Call after the cookie changed hands: nothing of the former person stays on the page or in the browser. */
 export function usePersonChanged() {
   const client = useQueryClient()

@@ -4,9 +4,9 @@ import { useTranslation } from 'react-i18next'
 
 import { useFocusBack } from '../parts/focus-back'
 import { lazyDialog } from '../parts/lazily'
-import { type Language, languages, speak } from '../words'
+import { type Language, languages } from '../words'
 import { Learning } from './learning'
-import { type Me, useChangeMe } from './me'
+import { type Me, useChooseLanguage } from './me'
 import style from './people.module.css'
 import { Sessions } from './sessions'
 import { Shares } from './shares'
@@ -52,11 +52,7 @@ export default function SettingsDialog({ me, onClose }: { me: Me; onClose: () =>
 function Look() {
   const { t, i18n } = useTranslation()
   const { colorScheme, setColorScheme } = useMantineColorScheme({ keepTransitions: true })
-  const change = useChangeMe()
-  const chooseLanguage = (language: Language) => {
-    void speak(language)
-    change.mutate({ language })
-  }
+  const chooseLanguage = useChooseLanguage()
   return (
     <section>
       <h2>{t('account.look')}</h2>
