@@ -405,6 +405,9 @@ async def _judge(stack: Stack, someone: Someone, reply_id: str, outcome: figures
             outcome.violations.append(f"{given} opinions were acknowledged, {answer.json().get('revision')} are there")
 
 
+STEP_MS = 20
+"""About a step of the engine while as many chat as two cores can serve; a stop takes effect at the next."""
+
 LEAVING = figures.Figure(
     name="G8",
     claim="Who leaves in the middle leaves nothing behind: no slot, no socket, no descriptor, no reply without end",
@@ -415,6 +418,7 @@ LEAVING = figures.Figure(
     slice=1_000,
     faults="F19",
     limits="A reply goes on when its listener leaves, as the contract has it; a stop frees its slot.",
+    bounds={"from stop to ended, p99, ms": 50 + STEP_MS},
 )
 DEAF = figures.Figure(
     name="G12",
@@ -425,7 +429,8 @@ DEAF = figures.Figure(
     goal=1_000,
     slice=200,
     faults="F17",
-    limits="Times are of one busy machine that runs client and server alike: told, not judged.",
+    limits="Client and server share two cores.",
+    bounds={"memory grown, MiB": 64, "others' p95 among the deaf, of that alone": 1.1},
 )
 OVERLOAD = figures.Figure(
     name="G11",
@@ -437,4 +442,5 @@ OVERLOAD = figures.Figure(
     slice=2,
     faults="F21",
     limits=f"An engine of {SLOTS} slots, so that a script can overload it; client and server share two cores.",
+    bounds={"lost share of the peak's replies": 0.1, "refused after, p99, ms": 200, "normal again after, s": 10},
 )

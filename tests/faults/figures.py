@@ -10,7 +10,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,6 +63,8 @@ class Figure:
     """Which faults of the model it covers."""
     limits: str = ""
     """What it does not show."""
+    bounds: Mapping[str, float] = field(default_factory=dict)
+    """What some measures may come to at most, by the goal."""
     needs: Callable[[], str | None] = lambda: None
     """Why it cannot run here; None when it can."""
     tier: int = 1
@@ -73,6 +75,11 @@ class Figure:
         if self.parts:
             return len(slices) >= self.parts
         return sum(one.trials for one in slices) >= goal
+
+    def missed(self, slices: Sequence["Slice"]) -> dict[str, float]:
+        """Measures beyond their bounds, with the worst of each."""
+        found = worst(slices)
+        return {name: found[name] for name, most in self.bounds.items() if found.get(name, 0.0) > most}
 
     def wanted(self, tier: int) -> int:
         """Trials that this tier wants in all."""
@@ -114,6 +121,15 @@ def newest(slices: Sequence[Slice], name: str) -> list[Slice]:
     own = [one for one in slices if one.figure == name]
     last = max((one.series for one in own), default=0)
     return [one for one in own if one.series == last]
+
+
+def worst(slices: Sequence[Slice]) -> dict[str, float]:
+    """Of each measure the largest."""
+    found: dict[str, float] = {}
+    for one in slices:
+        for name, value in one.measures.items():
+            found[name] = max(value, found.get(name, value))
+    return found
 
 
 def run_slice(figure: Figure, seed: int, trials: int, series: int, command: str, path: Path = RESULTS) -> Slice:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from tests.faults.all import FIGURES, NOT_HERE
-from tests.faults.figures import RESULTS, ROOT, Figure, Slice, load, newest
+from tests.faults.figures import RESULTS, ROOT, Figure, Slice, load, newest, worst
 
 PAGE = ROOT / "docs" / "reliability.md"
 HEAD = """# Reliability
@@ -18,8 +18,9 @@ What is acknowledged stays: a message once `started` was sent, an opinion once i
 it. The judge is always the client's own list of what it was told, or what lies on disk afterwards, never a log of the
 server.
 
-`make test` makes a few trials of each, `make faults` those that a release needs at least, `make faults-release` those
-of its goal; each goes on where it was cut short.
+`make test` makes a few trials of most, `make faults` those that a release needs at least, `make faults-release` those
+of its goal; each goes on where it was cut short. Of several slices the worst measure is told; a goal is *missed* where
+that lies beyond what it allows, however many trials there were.
 """
 LIMITS = """
 ## What cannot be shown here
@@ -35,21 +36,24 @@ LIMITS = """
 
 def page(slices: Sequence[Slice]) -> str:
     """The whole page."""
-    rows = [_row(figure, newest(slices, figure.name)) for figure in FIGURES]
+    rows = [row(figure, newest(slices, figure.name)) for figure in FIGURES]
     text = HEAD
     text += "\n## Figures\n\n| | claim | trials | acknowledged | violations | goal |\n|---|---|---|---|---|---|\n"
     text += "\n".join(rows) + "\n\n## Each figure\n"
-    text += "".join(_section(figure, newest(slices, figure.name)) for figure in FIGURES)
+    text += "".join(section(figure, newest(slices, figure.name)) for figure in FIGURES)
     text += "\n## Not run\n\n" + "\n".join(f"- **{name}** {why}" for name, why in NOT_HERE) + "\n"
     return text + LIMITS
 
 
-def _row(figure: Figure, slices: Sequence[Slice]) -> str:
+def row(figure: Figure, slices: Sequence[Slice]) -> str:
+    """A figure's line of the table."""
     if not slices:
         return f"| {figure.name} | {figure.claim} | not run | | | {_goal(figure)} |"
     trials, acked = sum(one.trials for one in slices), sum(one.acked for one in slices)
     broken = sum(len(one.violations) for one in slices)
     state = "reached" if figure.is_done(slices, figure.goal) else _goal(figure)
+    if missed := figure.missed(slices):
+        state = f"missed by {', '.join(missed)}" + ("" if state == "reached" else f"; {state}")
     shown = f"{acked:,}" if acked else ""
     return f"| {figure.name} | {figure.claim} | {trials:,} {figure.unit} | {shown} | **{broken}** | {state} |"
 
@@ -62,7 +66,8 @@ def _goal(figure: Figure) -> str:
     return f"{figure.goal:,} {figure.unit}, at least {figure.minimum:,}"
 
 
-def _section(figure: Figure, slices: Sequence[Slice]) -> str:
+def section(figure: Figure, slices: Sequence[Slice]) -> str:
+    """All that is told of a figure."""
     text = f"\n### {figure.name}: {figure.claim}\n\n"
     if not slices:
         return text + f"Not run. `python -m tests.faults --tier 2 --only {figure.name}` runs it.\n"
@@ -70,11 +75,7 @@ def _section(figure: Figure, slices: Sequence[Slice]) -> str:
     broken = [wrong for one in slices for wrong in one.violations]
     text += f"{trials:,} {figure.unit}" + (f", {acked:,} acknowledged operations" if acked else "")
     text += f", {len(broken)} violations, {_duration(sum(one.seconds for one in slices))}.\n\n"
-    worst: dict[str, float] = {}
-    for one in slices:
-        for name, value in one.measures.items():
-            worst[name] = max(value, worst.get(name, value))
-    text += "".join(f"- {name}: {value:,g}\n" for name, value in worst.items())
+    text += "".join(f"- {name}: {value:,g}{_bound(figure, name, value)}\n" for name, value in worst(slices).items())
     text += "".join(f"- violation: {wrong}\n" for wrong in broken[:5])
     text += f"- command: `{slices[-1].command}`\n"
     for commit, group in groupby(slices, key=lambda one: (one.commit, one.is_clean)):
@@ -89,6 +90,12 @@ def _section(figure: Figure, slices: Sequence[Slice]) -> str:
     if figure.limits:
         text += f"- limits: {figure.limits}\n"
     return text
+
+
+def _bound(figure: Figure, name: str, value: float) -> str:
+    if name not in figure.bounds:
+        return ""
+    return f", at most {figure.bounds[name]:,g}: {'missed' if value > figure.bounds[name] else 'kept'}"
 
 
 def _duration(seconds: float) -> str:
