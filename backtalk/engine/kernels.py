@@ -24,7 +24,7 @@ from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 from backtalk.engine.pages import PAGE
 
 KEYS, TOKENS = 64, 64
-"""Keys that a program of attention looks at at once, where they fit, and tokens of a prompt chunk that it attends for."""
+"""Of a prompt chunk: keys that a program looks at at once, where they fit, and tokens that it attends for."""
 PROGRAMS = 512
 """About four for each multiprocessor of a large GPU: with fewer, texts are cut into parts (measured on an H200, as are
 all numbers here)."""
@@ -39,8 +39,8 @@ CUTS = {
 """For each number of parts: keys that a program looks at at once, how many numbers these may be, its warps, and how
 many such looks are on their way at once."""
 AHEAD = 8
-"""With so many parts or more, a program fetches the first of what it looks at while it waits for its queries: all of its
-part, if the text is no longer than 1,024 tokens."""
+"""With so many parts or more, a program fetches the first of what it looks at while it waits for its queries: all of
+its part, if the text is no longer than 1,024 tokens."""
 FEW, SOME = 16, 64
 """Tokens up to which a multiplication is ours, and up to which one with small weights is, …"""
 SMALL = 1 << 24
@@ -370,7 +370,8 @@ def _attend(
     fits = at < SIZE
     row = tl.arange(0, ROWS)
     asks = (row[:, None] < GROUP) & fits[None, :]
-    table, keys_here, values_here = tables + token * table_stride, keys + head * cache_stride, values + head * cache_stride
+    table = tables + token * table_stride
+    keys_here, values_here = keys + head * cache_stride, values + head * cache_stride
     if AHEAD:  # nor what lies in the cache already
         k_first, v_first = _fetch(keys_here, values_here, table, begin, end, SIZE, WIDTH, KEYS, PAGE)
     _wait(CHAINED)

@@ -89,17 +89,21 @@ def test_texts_of_any_length_are_attended_to(kv_heads: int, room: int, window: i
     query, key, value = (
         torch.randn(len(lengths), heads, size, generator=chance) for heads in (kv_heads * group, kv_heads, kv_heads)
     )
-    here = [tensor.to(DEVICE) for tensor in (query, key, value, keys, values, tables, lengths)]
+    q, k, v, kept, kept_values, at, ends = (
+        tensor.to(DEVICE) for tensor in (query, key, value, keys, values, tables, lengths)
+    )
     kernel = kernels.Kernels(torch.float32)
-    found = kernel.attend(*here[:3], None, *here[3:], room, window, size**-0.5, None).cpu()
+    found = kernel.attend(q, k, v, None, kept, kept_values, at, ends, room, window, size**-0.5, None).cpu()
     for row, (length, table) in enumerate(zip(lengths.tolist(), tables, strict=True)):
         places = (table[:, None] * PAGE + torch.arange(PAGE)).view(-1)[:length]
         seen = slice(max(0, length - (window or length)), length)
-        k, v = ((cache[:, places], new[row, :, None]) for cache, new in ((keys, key), (values, value)))
-        k, v = (torch.cat((known[:, : length - 1], new), 1)[:, seen] for known, new in (k, v))
+        k, v = (
+            torch.cat((cache[:, places[:-1]], new[row, :, None]), 1)[:, seen]
+            for cache, new in ((keys, key), (values, value))
+        )
         expected = F.scaled_dot_product_attention(query[row, :, None], k, v, enable_gqa=True)
         torch.testing.assert_close(found[row], expected.view(-1), atol=1e-4, rtol=1e-4)
-        assert torch.equal(here[3][:, places[-1]].cpu(), key[row])
+        assert torch.equal(kept[:, places[-1]].cpu(), key[row])
 
 
 @pytest.mark.parametrize("shared", [65_536, 101_376, 166_912, 232_448], ids=["T4", "L4", "A100", "H200"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,12 +32,15 @@ def test_a_violation_stands_on_the_page_until_a_series_begun_afresh_is_without_i
     assert len(load(path)) == 2, "what was found once stays in the file"
 
 
+def _found(outcome: Outcome, seed: int, trials: int) -> Outcome:
+    return outcome
+
+
 def test_a_goal_is_missed_by_a_measure_beyond_its_bound_however_many_trials_there_were(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     for seed, seconds in ((1, 0.5), (2, 2.5)):
         outcome = Outcome(trials=10**6, measures={"back after, s": seconds})
-        figure = replace(FIGURES[0], run=lambda seed, trials, found=outcome: found)
-        run_slice(figure, seed, 10**6, 1, "a command", path)
+        run_slice(replace(FIGURES[0], run=partial(_found, outcome)), seed, 10**6, 1, "a command", path)
     strict, lenient = (replace(FIGURES[0], bounds={"back after, s": most}) for most in (2, 3))
     assert strict.missed(load(path)) == {"back after, s": 2.5} and not lenient.missed(load(path))
     assert "| missed by back after, s |" in report.row(strict, load(path))
