@@ -1,15 +1,22 @@
-"""What came of opinions: the versions that learned from each, and whether people chat with one of these."""
+"""What came of opinions: the versions that learned from each, whether people chat with one of these, and which opinions
+nothing will learn from."""
 
 from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from backtalk import policies
-from backtalk.tables import Comparison, Json, Message, Opinion, Policy, Run, RunItem
+from backtalk.consent import may_train
+from backtalk.tables import Comparison, Json, Message, Opinion, Person, Policy, Run, RunItem
+
+Idle = Literal["withdrawn", "no_consent", "excluded", "kept_out"]
+"""Why no run will learn from an opinion: its giver took it back or does not let theirs train, an operator keeps it, or
+all of its giver, out, or the conversation that it is about does not train."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +34,18 @@ class Lesson:
 
 def of_person(session: Session, person_id: UUID) -> list[Json]:
     """Each opinion and comparison of a person, newest first, with its lessons in the order of the versions."""
-    given: list[Json] = [
-        {"kind": "opinion", "id": one.id, "message_id": one.message_id, "rating": one.rating, "at": one.updated_at}
-        for one in session.exec(select(Opinion).where(Opinion.person_id == person_id))
-    ]
-    for one in session.exec(select(Comparison).where(Comparison.person_id == person_id)):
+    person, given = session.get_one(Person, person_id), list[Json]()
+    own = sa.select(Opinion, may_train(Message)).join(Message, col(Message.id) == col(Opinion.message_id))
+    for one, trains in session.execute(own.where(col(Opinion.person_id) == person_id)):
+        idle = "withdrawn" if one.withdrawn else _idle(person, one, trains)
+        said = {"rating": one.rating, "rewritten": one.rewrite is not None}
+        told = {"message_id": one.message_id, "at": one.updated_at, "idle": idle}
+        given.append({"kind": "opinion", "id": one.id, **said, **told})
+    compared = sa.select(Comparison, may_train(Message)).join(Message, col(Message.id) == col(Comparison.left_id))
+    for one, trains in session.execute(compared.where(col(Comparison.person_id) == person_id)):
         preferred = one.right_id if one.verdict == "right" else one.left_id
-        given.append(
-            {"kind": "comparison", "id": one.id, "message_id": preferred, "rating": None, "at": one.created_at}
-        )
+        told = {"message_id": preferred, "at": one.created_at, "idle": _idle(person, one, trains)}
+        given.append({"kind": "comparison", "id": one.id, "rating": None, "rewritten": False, **told})
     given.sort(key=lambda one: one["at"], reverse=True)
     learned = lessons(session, person_id)
     return [{**one, "versions": [asdict(lesson) for lesson in learned.get(one["id"], [])]} for one in given]
@@ -85,6 +95,19 @@ def of_live(session: Session, known: int, person_id: UUID) -> tuple[int, int, in
         return None
     news = {number for number in policies.line(session, live.number) if number > known}
     return live.number, *_count(session, news, person_id)
+
+
+def _idle(person: Person, given: Opinion | Comparison, trains: bool) -> Idle | None:
+    """Why nothing learns from what a person gave; None: it may train.
+
+    Args:
+        trains: whether the conversation that it is about does.
+    """
+    if not person.consent_train:
+        return "no_consent"
+    if person.excluded or given.excluded:
+        return "excluded"
+    return None if trains else "kept_out"
 
 
 def _count(session: Session, numbers: Set[int], person_id: UUID) -> tuple[int, int]:

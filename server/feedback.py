@@ -15,6 +15,7 @@ from sqlmodel import Session
 
 from backtalk import opinions, receipts
 from backtalk.opinions import ComparisonIn, Judgement
+from backtalk.receipts import Idle
 from backtalk.tables import Message, Opinion
 from server.access import Caller, requires
 from server.changes import Page
@@ -76,7 +77,9 @@ class Receipt(BaseModel):
     id: UUID
     message_id: UUID
     rating: int | None
+    rewritten: bool
     at: datetime
+    idle: Idle | None = Field(description="Why no run will learn from it, whatever did before; null: one may.")
     versions: list[LessonOut]
 
 

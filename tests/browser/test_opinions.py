@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from playwright.sync_api import Locator, expect
 from sqlmodel import col, select
 
-from backtalk import labelling, policies
+from backtalk import labelling, opinions, policies
+from backtalk.opinions import Judgement
 from backtalk.tables import (
     Comparison,
     Conversation,
@@ -323,6 +324,23 @@ def test_what_a_rater_judged_offline_outlives_the_page(only: Laid, visit: Visit,
     opinion = stored(backtalk, only.replies[0])
     assert opinion is not None
     assert (opinion["rating"], opinion["revision"]) == (-1, 1)
+
+
+def test_the_page_of_ones_opinions_says_what_nothing_will_learn_from(visit: Visit, backtalk: Backtalk) -> None:
+    visitor = visit(backtalk.person(consent=True)).open()
+    laid = [backtalk.lay(visitor.me, ["Hello", "Hello!"]) for _ in range(3)]
+    for one in laid:
+        backtalk.judge(visitor.me, one.replies[0], Judgement(rating=1))
+    rows = visitor.open("/receipts").page.get_by_role("row").filter(has_text="Thumb up")
+    expect(rows.filter(has_text="Waiting for the next training")).to_have_count(3)
+    with backtalk.database.write() as session:
+        opinions.withdraw(session, visitor.me, laid[0].replies[0])
+        session.get_one(Conversation, laid[1].id).train = False
+    visitor.page.reload()
+    expect(rows.filter(has_text="Withdrawn: no later training uses it")).to_have_count(1)
+    expect(rows.filter(has_text="Kept out of training, like its conversation")).to_have_count(1)
+    expect(rows.filter(has_text="Waiting for the next training")).to_have_count(1)
+    assert not visitor.ills()
 
 
 def test_who_was_away_when_a_version_went_live_hears_of_it_once(guest: Visitor, laid: Laid, backtalk: Backtalk) -> None:

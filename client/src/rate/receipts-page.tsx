@@ -63,21 +63,29 @@ export default function ReceiptsPage() {
 
 function Row({ item }: { item: Receipt }) {
   const { t } = useTranslation()
-  const kind =
-    item.kind === 'comparison' ? 'comparison' : item.rating === 1 ? 'up' : item.rating === -1 ? 'down' : 'rewrite'
   return (
     <tr>
-      <td>{t(`receipts.${kind}`)}</td>
+      <td>{t(`receipts.${kindOf(item)}`)}</td>
       <td>{moment(item.at)}</td>
       <td>
-        {item.versions.length === 0 && <span className={style.waiting}>{t('receipts.notYet')}</span>}
         {item.versions.map((version) => (
           <span key={version.number} className={style.version}>
             <strong>{t('receipts.learned', { version: version.number })}</strong>{' '}
             <Became lesson={version} />
           </span>
         ))}
+        {item.idle !== null ? (
+          <span className={style.waiting}>{t(`receipts.idle.${item.idle}`)}</span>
+        ) : (
+          item.versions.length === 0 && <span className={style.waiting}>{t('receipts.notYet')}</span>
+        )}
       </td>
     </tr>
   )
+}
+
+function kindOf({ kind, rating, rewritten }: Receipt) {
+  if (kind === 'comparison') return 'comparison'
+  if (rewritten) return 'rewrite'
+  return rating === 1 ? 'up' : rating === -1 ? 'down' : 'opinion'
 }

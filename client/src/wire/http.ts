@@ -771,7 +771,10 @@ export interface Receipt {
   id: string
   message_id: string
   rating: number | null
+  rewritten: boolean
   at: string
+  /** Why no run will learn from it, whatever did before; null: one may. */
+  idle: 'withdrawn' | 'no_consent' | 'excluded' | 'kept_out' | null
   versions: LessonOut[]
 }
 

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from backtalk import policies
 from backtalk.asking import ASPECTS, REASONS
-from backtalk.tables import Comparison, Json, Opinion, OpinionHistory, Policy, Run, RunItem
+from backtalk.tables import Comparison, Json, Message, Opinion, OpinionHistory, Person, Policy, Run, RunItem
 from tests.server.api.conftest import Home, Somebody
 
 EMPTY: Json = {"rating": None, "rewrite": None, "labels": {}, "reasons": [], "note": None}
@@ -339,6 +339,38 @@ def test_a_receipt_names_the_versions_that_learned_from_an_opinion(own: Home) ->
     assert own.person().get("/api/me/receipts/7").json() == {"number": 7, "opinions": 1, "mine": 0}
     assert person.get("/api/me/receipts/70").status_code == 404
     assert person.get(f"/api/me/receipts/{2**63}").status_code == 422
+
+
+def test_a_receipt_says_why_nothing_will_learn_from_an_opinion(own: Home) -> None:
+    person, other = own.person(consent=True), own.person()
+    replies = [own.reply(person) for _ in range(4)]
+    trains, withdrawn, excluded, kept_out = replies
+    for reply_id in replies:
+        give(person, reply_id, {"rating": 1})
+    left, right = kept_out, own.reply(person, "another", beside=kept_out)
+    compared = {"key": "1", "left_id": str(left), "right_id": str(right), "verdict": "right"}
+    assert person.post("/api/comparisons", json=compared).status_code == 200
+    give(other, own.reply(other), {"rating": 1})
+
+    def idle(of: Somebody = person) -> dict[str, str | None]:
+        return {one["message_id"]: one["idle"] for one in of.get("/api/me/receipts").json()["items"]}
+
+    assert set(idle().values()) == {None}
+    give(person, trains, {"rewrite": "Paris, of course."})
+    told = {one["message_id"]: one["rewritten"] for one in person.get("/api/me/receipts").json()["items"]}
+    assert [reply_id for reply_id, is_rewritten in told.items() if is_rewritten] == [str(trains)]
+    assert set(idle(other).values()) == {"no_consent"}, "nobody has asked them yet"
+    person.delete(f"/api/messages/{withdrawn}/feedback")
+    with own.database.write() as session:
+        session.exec(select(Opinion).where(Opinion.message_id == excluded)).one().excluded = True
+        conversation_id = session.get_one(Message, kept_out).conversation_id
+    person.patch(f"/api/conversations/{conversation_id}", json={"train": False})
+    expected = {trains: None, withdrawn: "withdrawn", excluded: "excluded", kept_out: "kept_out", right: "kept_out"}
+    assert idle() == {str(reply_id): why for reply_id, why in expected.items()}
+    with own.database.write() as session:
+        session.get_one(Person, person.id).excluded = True
+    assert idle()[str(trains)] == "excluded"
+    assert idle()[str(withdrawn)] == "withdrawn", "one's own doing comes first"
 
 
 def test_who_was_away_hears_what_was_learned_meanwhile_each_opinion_once(own: Home) -> None:
