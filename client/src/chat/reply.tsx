@@ -104,7 +104,7 @@ export const Reply = memo(function Reply({ step, isLast }: ReplyProps) {
           )}
         </div>
       )}
-      {hasOpinion && !isRewriting && <Learned lessons={message.learned} />}
+      {hasOpinion && !isRewriting && <Learned reply={message} />}
       {isStripOpen && !isRewriting && <OpinionStrip reply={message} onClose={() => setStripOpen(false)} />}
       {isLast && mayCompare && !isRewriting && !hasOpinion && other === undefined && (
         <Invitation reply={id} onAccept={startComparing} />

@@ -225,6 +225,8 @@ export class ChatSession {
   private after(event: ChatEvent): void {
     if (event.type === 'changed') this.changed(event.conversation_id)
     if (['started', 'ended'].includes(event.type) || isTitled(event)) this.onConversationChanged()
+    // What is shown may have taught it; under each opinion stands which version learned from it.
+    if (event.type === 'notice' && event.kind === 'policy_live' && this.shown !== null) void this.reload(this.shown)
     if (event.type === 'delta' || event.type === 'ended') this.followTries.delete(event.reply_id)
     if (event.type === 'refused' && event.key !== null && event.retry_after !== null) {
       const { key } = event

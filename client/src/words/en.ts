@@ -154,6 +154,7 @@ export const en = {
     down: 'Bad reply',
     more: 'Say more',
     learned: 'Your opinion is in version {{version}}',
+    corrected: 'Your correction is in version {{version}}',
     why: 'Why? Everything here is optional.',
     reasons: 'Reasons',
     score: '{{aspect}}: {{score}} of 5',

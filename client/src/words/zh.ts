@@ -156,6 +156,7 @@ export const zh: Words = {
     down: '回复得不好',
     more: '补充意见',
     learned: '您的意见已进入第 {{version}} 版',
+    corrected: '您的改写已进入第 {{version}} 版',
     why: '为什么？以下都可以不填。',
     reasons: '理由',
     score: '{{aspect}}：{{score}} 分（满分 5 分）',
