@@ -39,6 +39,9 @@ def list_(
     rating: Annotated[int | None, typer.Option(help="1 or -1.")] = None,
     reason: Annotated[str | None, typer.Option(help="With this reason.")] = None,
     aspect: Annotated[str | None, typer.Option(help="With a score for this aspect.")] = None,
+    rewritten: Annotated[
+        bool | None, typer.Option("--rewritten/--not-rewritten", help="With, or without, a rewrite.")
+    ] = None,
     person: Annotated[str | None, typer.Option(help="Of this person (name or id).")] = None,
     since: Annotated[datetime | None, typer.Option(help="Given or changed then or later (UTC).")] = None,
     until: Annotated[datetime | None, typer.Option(help="Given or changed before (UTC).")] = None,
@@ -60,7 +63,8 @@ def list_(
 
     with opened() as (settings, database), database.read() as session:
         wanted: dict[str, Any] = {"kind": kind, "version": version, "rating": rating, "reason": reason}
-        wanted |= {"aspect": aspect, "since": since, "until": until, "excluded": excluded, "gold": gold}
+        wanted |= {"aspect": aspect, "rewritten": rewritten, "since": since, "until": until}
+        wanted |= {"excluded": excluded, "gold": gold}
         wanted["person_id"] = people.find(session, person).id if person is not None else None
         try:
             filters = desk.Filters(**wanted)

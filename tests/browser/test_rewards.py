@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from sqlmodel import select
 
 from backtalk import announcements, exports, profiles
+from backtalk.opinions import Judgement
 from backtalk.tables import Opinion, Person, RewardProfile, Schedule, Slot, now
 from tests.browser.backtalk import Backtalk
 from tests.browser.gallery import Gallery
@@ -64,6 +65,27 @@ def test_a_person_is_kept_out_of_training(operator: Visitor, backtalk: Backtalk)
         page.get_by_role("menuitem", name="Thumbs (KTO)").click()
     rows = [json.loads(line) for line in download.value.path().read_text().splitlines()]
     assert rows == backtalk.read(lambda session: list(exports.rows(session, "unpaired")))
+
+
+def test_the_desk_shows_what_one_person_said(operator: Visitor, backtalk: Backtalk) -> None:
+    rated = [backtalk.person(consent=True) for _ in range(2)]
+    for person_id in rated:
+        backtalk.judge(person_id, backtalk.lay(person_id, ["Hello", "Hello!"]).replies[0], Judgement(rating=1))
+    name = backtalk.read(lambda session: session.get_one(Person, rated[0]).name)
+    assert name is not None
+    page = operator.open("/operate/feedback").page
+    who = page.get_by_role("combobox", name="Person")
+    who.fill(name.removeprefix("user "))
+    page.get_by_role("option", name=name).click()
+    expect(page.get_by_role("article")).to_have_count(1)
+    expect(page.get_by_role("region", name=name)).to_be_visible()
+    operator.button("Clear").click()
+    expect(page.get_by_role("article").nth(1)).to_be_visible()
+    expect(who).to_have_value("")
+    # Pages that lead here know the person, and need not know the name.
+    operator.open(f"/operate/feedback?person={rated[0]}")
+    expect(who).to_have_value(name)
+    assert not operator.ills()
 
 
 def test_the_pages_that_decide_what_is_learned_look_right(gallery: Gallery, backtalk: Backtalk) -> None:

@@ -34,6 +34,8 @@ def test_feedback_is_listed_read_and_kept_out(backtalk: Command, laid: Laid, tmp
     lay(backtalk, tmp_path)
     rows = backtalk("feedback", "list", "--rating", -1, "--json").json
     assert len(rows) == 8 and all("[mail 1]" in row["reply"] for row in rows)
+    assert backtalk("feedback", "list", "--rewritten").out.startswith("no feedback")
+    assert len(backtalk("feedback", "list", "--not-rewritten", "--json").json) == 20, "as many as are shown at once"
     assert backtalk("feedback", "list", "--since", "2100-01-01").out.startswith("no feedback")
     assert backtalk("feedback", "list", "--rating", 3).code == 2
     thread = backtalk("feedback", "show", rows[0]["id"], "--json").json

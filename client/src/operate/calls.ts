@@ -370,8 +370,12 @@ export function useThread(item: Feedback) {
   })
 }
 
-export function useGiver(id: string) {
-  return useQuery({ queryKey: keys.giver(id), queryFn: () => call<Giver>('GET', address(`/feedback/people/${id}`)) })
+export function useGiver(id: string | null) {
+  return useQuery({
+    queryKey: keys.giver(id),
+    queryFn: () => call<Giver>('GET', address(`/feedback/people/${id}`)),
+    enabled: id !== null,
+  })
 }
 
 export function useExcludePerson(id: string) {

@@ -24,7 +24,7 @@ export function FeedbackCard({ item }: { item: Feedback }) {
         <Verdict item={item} />
         <Link
           className={style.who}
-          href={`/operate/feedback?person=${item.person_id}${item.person === null ? '' : `&name=${encodeURIComponent(item.person)}`}`}
+          href={`/operate/feedback?person=${item.person_id}`}
         >
           <bdi>{item.person ?? t('desk.anonymous')}</bdi>
         </Link>

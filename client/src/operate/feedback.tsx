@@ -11,6 +11,7 @@ import { exportAddress, type FeedbackFilters, trainingAddress, trainingFormats, 
 import style from './feedback.module.css'
 import { FeedbackCard } from './feedback-card'
 import { GiverPanel } from './giver'
+import { PersonFilter } from './person-filter'
 import { Empty, Older, Page, Trouble, Waiting } from './parts'
 import { RatersPanel } from './raters'
 import { useWords } from './words'
@@ -38,9 +39,11 @@ export function FeedbackPage() {
   const found = useFeedback(filters)
   const items = found.data?.pages.flatMap((page) => page.items)
   const isFiltered = person !== null || Object.entries(own).some(([name, value]) => name !== 'kind' && value !== null)
+  // The person stands in the address: other pages lead here with one.
+  const choose = (id: string | null) => setSearch(id === null ? {} : { person: id }, { replace: true })
   const clear = () => {
     setOwn({ ...unfiltered, kind: own.kind })
-    setSearch({}, { replace: true })
+    choose(null)
   }
   return (
     <Page
@@ -70,10 +73,7 @@ export function FeedbackPage() {
         ) : undefined
       }
     >
-      <Filters filters={filters} onChange={setOwn}>
-        {person !== null && (
-          <span className={style.from}>{t('desk.from', { name: search.get('name') ?? t('desk.anonymous') })}</span>
-        )}
+      <Filters filters={filters} onChange={setOwn} onPerson={choose}>
         {isFiltered && (
           <Button variant="default" size="xs" onClick={clear}>
             {t('desk.clear')}
@@ -111,10 +111,11 @@ export function FeedbackPage() {
 interface FiltersProps {
   filters: FeedbackFilters
   onChange: (filters: FeedbackFilters) => void
+  onPerson: (id: string | null) => void
   children: ReactNode
 }
 
-function Filters({ filters, onChange, children }: FiltersProps) {
+function Filters({ filters, onChange, onPerson, children }: FiltersProps) {
   const t = useWords()
   const me = useMe().data
   const policies = usePolicies().data?.items ?? []
@@ -136,6 +137,7 @@ function Filters({ filters, onChange, children }: FiltersProps) {
         }
         allowDeselect={false}
       />
+      <PersonFilter person={filters.person_id} onChoose={onPerson} />
       <Select
         {...common}
         label={t('desk.version')}

@@ -24,7 +24,7 @@ export const keys = {
   revisions: (name: string) => ['operate', 'rewards', name] as const,
   delays: ['operate', 'delays'] as const,
   thread: (id: string) => ['operate', 'thread', id] as const,
-  giver: (id: string) => ['operate', 'giver', id] as const,
+  giver: (id: string | null) => ['operate', 'giver', id] as const,
   recipe: ['operate', 'recipe'] as const,
   feedback: ['operate', 'feedback'] as const,
   labelling: ['operate', 'labelling'] as const,

@@ -123,7 +123,6 @@ function Row({ person }: { person: Listed }) {
   const locale = useLocale()
   const name = person.name ?? t('person.guest')
   const consent = { true: 'person.consentYes', false: 'person.consentNo', null: 'person.consentUnknown' } as const
-  const desk = `/operate/feedback?${new URLSearchParams({ person: person.id, name }).toString()}`
   return (
     <tr>
       <td data-name={t('person.name')}>
@@ -137,7 +136,7 @@ function Row({ person }: { person: Listed }) {
       </td>
       <td data-name={t('person.opinions')} className={tables.number}>
         {person.opinions > 0 ? (
-          <Link href={desk} className={style.link}>
+          <Link href={`/operate/feedback?person=${person.id}`} className={style.link}>
             {person.opinions.toLocaleString(locale)}
             <span className="visually-hidden"> {t('person.seeFeedback', { name })}</span>
           </Link>

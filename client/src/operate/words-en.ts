@@ -696,7 +696,7 @@ export const en = {
     training: 'Training',
     trains: 'may train',
     excluded: 'excluded',
-    from: 'From {{name}}',
+    person: 'Person',
     clear: 'Clear',
     exclude: 'Exclude',
     include: 'Include again',

@@ -678,7 +678,7 @@ export const zh: Words = {
     training: '训练',
     trains: '可用于训练',
     excluded: '已排除',
-    from: '来自 {{name}}',
+    person: '人员',
     clear: '清除',
     exclude: '排除',
     include: '重新纳入',
