@@ -135,8 +135,10 @@ def everything(session: Session, filters: Filters, own: Sequence[Rule] = ()) -> 
         filters = filters.model_copy(update={"before": found.next})
 
 
-def thread(session: Session, kind: Kind, item_id: UUID, own: Sequence[Rule] = ()) -> list[ThreadTurn]:
+def thread(session: Session, actor: object, kind: Kind, item_id: UUID, own: Sequence[Rule] = ()) -> list[ThreadTurn]:
     """The conversation up to the reply that an opinion is about, with placeholders for what is private.
+
+    The log keeps who read it: it is somebody's own conversation.
 
     Raises:
         NoSuchReply: there is no such opinion.
@@ -147,6 +149,7 @@ def thread(session: Session, kind: Kind, item_id: UUID, own: Sequence[Rule] = ()
     owner, conversation = session.get_one(Person, message.person_id), session.get(Conversation, message.conversation_id)
     if not owner.consent_train or conversation is None or not conversation.train:
         raise DeskError("whoever wrote this conversation does not let it train, so it is not shown")
+    audit.record(session, actor, "feedback.read", item_id, kind=kind, person=str(owner.id))
     redact = Redactor(own)
     return [ThreadTurn(role=turn.role, content=redact(turn.content)) for turn in branch(session, message)]
 

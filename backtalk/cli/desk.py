@@ -105,8 +105,8 @@ def show_thread(
     """
     from backtalk import desk, privacy
 
-    with opened() as (settings, database), database.read() as session:
-        turns = desk.thread(session, kind, item, privacy.load(settings.data_dir))
+    with opened() as (settings, database), database.write() as session:
+        turns = desk.thread(session, ACTOR, kind, item, privacy.load(settings.data_dir))
     show([turn.model_dump() for turn in turns], ("role", "content"), as_json, "nothing was said")
 
 

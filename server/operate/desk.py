@@ -127,9 +127,10 @@ async def exclude_person(person_id: UUID, given: Exclusion, service: Held, calle
 
 @router.get("/{kind}/{item_id}/thread")
 async def read_thread(kind: Kind, item_id: UUID, service: Held, caller: Operator) -> dict[str, list[ThreadTurn]]:
-    """The conversation up to the reply, with placeholders for what is private in it."""
+    """The conversation up to the reply, with placeholders for what is private in it; the log keeps who read it."""
     own = privacy.load(service.settings.data_dir)
-    return {"items": await service.read(lambda session: desk.thread(session, kind, item_id, own))}
+    turns = await service.writer.write(lambda session: desk.thread(session, caller.person_id, kind, item_id, own))
+    return {"items": turns}
 
 
 @router.put("/{kind}/{item_id}/gold")

@@ -40,6 +40,8 @@ def test_feedback_is_listed_read_and_kept_out(backtalk: Command, laid: Laid, tmp
     assert backtalk("feedback", "list", "--rating", 3).code == 2
     thread = backtalk("feedback", "show", rows[0]["id"], "--json").json
     assert [turn["role"] for turn in thread] == ["user", "assistant"]
+    read = backtalk("audit", "--action", "feedback.read", "--json").json
+    assert [(one["actor"], one["target"]) for one in read] == [("command line", rows[0]["id"])]
     assert "learned from it: none" in backtalk("feedback", "exclude", rows[0]["id"], "--reason", "odd").out
     with laid[1].read() as session:
         assert session.get_one(Opinion, UUID(rows[0]["id"])).excluded

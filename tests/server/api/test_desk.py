@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from sqlmodel import select
 
-from backtalk import announcements, forecast
+from backtalk import announcements, audit, forecast
 from backtalk.tables import Opinion, OpinionHistory, Policy, Run, RunItem, Schedule, Slot, now
 from tests.server.api.conftest import Home, Somebody, actions, refused
 
@@ -25,6 +25,10 @@ def test_the_thread_behind_an_opinion_is_read_with_placeholders(own: Home, opera
     refused(operator.get(path.replace(item["id"], str(uuid4()))), 404, "not_found", "no opinion")
     person.patch("/api/me", json={"consent": {"train": False}})
     refused(operator.get(path), 400, "bad_request", "does not let it train")
+    with own.database.read() as session:
+        (read,) = audit.newest(session, 10, action="feedback.read")
+    assert (read.actor, read.target) == (str(operator.id), item["id"]), "once, and not what was refused"
+    assert read.detail == {"kind": "opinion", "person": str(person.id)}
 
 
 def test_a_person_is_kept_out_of_training_and_let_in_again(own: Home, operator: Somebody) -> None:
