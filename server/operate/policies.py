@@ -72,7 +72,8 @@ async def show(number: Number, service: Held, caller: Operator) -> PolicyOut:
 
 @router.post("/{number}/promote")
 async def promote(number: Number, service: Held, caller: Operator, given: Reason | None = None) -> PolicyOut:
-    """Make a version live for everybody at once; the same path as an automatic promotion."""
+    """Make a version live for everybody at once, without a canary even where the rules want one of those that go out by
+    themselves; from there on the way is the same."""
     return await _moved(
         number, service, given, lambda session, why: policies.go_live(session, number, caller.person_id, reason=why)
     )

@@ -56,6 +56,9 @@ def test_a_version_opens_and_two_answer_the_same_questions(
     gallery.hang("version-card")
 
     form = page.locator("form").filter(has=page.locator("textarea"))
+    form.locator("textarea").fill("\n".join(f"{number} + {number}?" for number in range(21)))
+    too_many = {"en": "Only the first 20 of these 21", "zh": "共 21 个问题，只提出前 20 个"}
+    expect(form).to_contain_text(too_many[gallery.look[1]])
     form.locator("textarea").fill("What is the capital of Peru?\nHow do I boil an egg?")
     choose(page, form.get_by_role("combobox").first, "v0 ·")
     choose(page, form.get_by_role("combobox").last, f"v{version} ·")
@@ -84,6 +87,7 @@ def test_a_version_on_trial_is_watched_and_taken_back_by_itself(visit: Visit, ba
     page = visit(backtalk.person("operator")).open("/operate/versions").page
     trial = page.get_by_role("region", name=f"Version {number} on trial")
     expect(trial).to_contain_text("Watching")
+    expect(trial).to_contain_text("0 of 200, with 1 reply each")
     backtalk.dislike(running, 1)
     expect(trial.get_by_role("row").filter(has_text="Thumbs down")).to_contain_text("100% of 1")
     backtalk.dislike(running, 4)

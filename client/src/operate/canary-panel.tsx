@@ -57,7 +57,7 @@ function Progress({ canary }: { canary: CanaryCurve }) {
         [t('canary.share'), `${percent(share, locale)} (${canary.shares.map((one) => percent(one, locale)).join(' → ')} → 100 %)`],
         [
           t('canary.people'),
-          t('canary.peopleOf', { people: last?.people ?? 0, wanted: canary.people[canary.step] ?? 0, replies: canary.replies }),
+          t('canary.peopleOf', { people: last?.people ?? 0, wanted: canary.people[canary.step] ?? 0, count: canary.replies }),
         ],
         [t('canary.replies'), `${plain(last?.replies ?? 0, locale)} / ${plain(last?.control_replies ?? 0, locale)}`],
         [

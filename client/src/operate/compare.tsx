@@ -29,8 +29,8 @@ export function ComparePanel({ policies }: { policies: Policy[] }) {
     value: String(number),
     label: `${t('v', { number })} · ${t(`state.${state}`)}`,
   }))
+  const prompts = text.split('\n').flatMap((line) => line.trim() || [])
   const ask = () => {
-    const prompts = text.split('\n').flatMap((line) => line.trim() || [])
     compare.mutate({ left, right, prompts: prompts.length > 0 ? prompts.slice(0, MOST) : null, seed })
     setSeed(seed + 1)
   }
@@ -61,7 +61,11 @@ export function ComparePanel({ policies }: { policies: Policy[] }) {
           </div>
           <Textarea
             label={t('compare.prompts')}
-            description={t('compare.promptsHint')}
+            description={
+              prompts.length > MOST
+                ? t('compare.tooMany', { most: MOST, count: prompts.length })
+                : t('compare.promptsHint')
+            }
             value={text}
             onChange={(event) => setText(event.currentTarget.value)}
             autosize
