@@ -53,6 +53,21 @@ def test_an_admin_goes_through_it_by_key_alone(visit: Visit, backtalk: Backtalk)
     assert (schedule.cron, schedule.after_feedback, schedule.enabled) == ("", 50, True)
 
 
+def test_who_may_chat_is_chosen_later_on_the_page_about_people(visit: Visit, backtalk: Backtalk) -> None:
+    admin = visit(backtalk.person("admin")).open("/operate/people")
+    admin.page.get_by_text("Who may chat: Anybody, as a guest").click()
+    expect(admin.button("Save")).to_be_disabled()
+    admin.page.get_by_role("radio", name="Whoever is invited").check()
+    assert not admin.ills()
+    admin.button("Save").click()
+    expect(admin.page.get_by_text("Who may chat: Whoever is invited")).to_be_visible()
+    assert backtalk.read(lambda session: session.get_one(EntranceRules, 1)).signup == "invite"
+    operator = visit(backtalk.person("operator")).open("/operate/people")
+    operator.page.get_by_text("Who may chat: Whoever is invited").click()
+    expect(operator.page.get_by_text("Only an admin can change this.")).to_be_visible()
+    expect(operator.page.get_by_role("radio", name="Nobody new")).to_be_disabled()
+
+
 def test_a_version_that_was_taken_in_can_be_chosen(visit: Visit, backtalk: Backtalk) -> None:
     admin = visit(backtalk.person("admin")).open("/operate/welcome")
     number = backtalk.saying_version("xyz")

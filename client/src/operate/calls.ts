@@ -19,6 +19,8 @@ import type {
   Compared,
   Delays,
   DryRun,
+  Entrance,
+  EntranceMode,
   Feedback,
   FeedbackKind,
   Giver,
@@ -481,6 +483,19 @@ export function useSetRole() {
 
 export function useErasePerson() {
   return usePeopleChange((id: string) => call('DELETE', address(`/people/${id}`)))
+}
+
+/** As operators see it: also whether it can be chosen at all. */
+export function useEntranceRules() {
+  return useQuery({ queryKey: keys.entrance, queryFn: () => call<Entrance>('GET', address('/entrance')) })
+}
+
+export function useChooseEntrance() {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: (signup: EntranceMode) => call<Entrance>('PUT', address('/entrance'), { signup }),
+    onSuccess: (kept) => client.setQueryData(keys.entrance, kept),
+  })
 }
 
 export function useInvite() {

@@ -28,6 +28,7 @@ export const keys = {
   recipe: ['operate', 'recipe'] as const,
   feedback: ['operate', 'feedback'] as const,
   labelling: ['operate', 'labelling'] as const,
+  entrance: ['operate', 'entrance'] as const,
   people: ['operate', 'people'] as const,
   names: ['operate', 'names'] as const,
   audit: ['operate', 'audit'] as const,

@@ -11,6 +11,7 @@ import { toast } from '../parts/toast'
 import { useMe } from '../people/me'
 import { type PeopleFilters, useErasePerson, useInvite, usePeople, useSetRole } from './calls'
 import { Confirm } from './confirm'
+import { EntrancePanel } from './entrance'
 import { Empty, Older, Page, Panel, Trouble, useMessage, Waiting } from './parts'
 import { AddPerson, Secret } from './people-add'
 import style from './people.module.css'
@@ -45,6 +46,7 @@ export function PeoplePage() {
       }
     >
       <Trouble error={invite.error} />
+      <EntrancePanel />
       <form className={style.filters} role="search" onSubmit={(event) => event.preventDefault()}>
         <TextInput
           size="sm"

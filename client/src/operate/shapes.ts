@@ -3,6 +3,7 @@
 import type { GiverOut as RunGiver, LineOut as LogLine } from '../wire/http'
 
 export type {
+  EntranceOut as Entrance,
   AnnouncementOut as Announcement,
   AuditOut as Audit,
   DelaysOut as Delays,
@@ -20,6 +21,8 @@ export type {
   SampleOut as Sample,
 } from '../wire/http'
 
+export const entranceModes = ['guest', 'open', 'invite', 'closed'] as const
+export type EntranceMode = (typeof entranceModes)[number]
 export type RunState = 'queued' | 'running' | 'promoted' | 'rejected' | 'failed' | 'cancelled'
 export type PolicyState = 'candidate' | 'canary' | 'live' | 'retired' | 'rejected' | 'withdrawn'
 export type Json = Record<string, unknown>

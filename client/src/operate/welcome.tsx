@@ -9,17 +9,17 @@ import { call, type Items } from '../http'
 import { Mark } from '../icons'
 import { CopyButton } from '../parts/copy-button'
 import type { Model } from '../wire/http'
-import { useSaveSchedule, useSchedules } from './calls'
+import { useChooseEntrance, useEntranceRules, useSaveSchedule, useSchedules } from './calls'
+import { Choice } from './choice'
+import choices from './choice.module.css'
 import claimStyle from './claim.module.css'
+import { EntranceChoices } from './entrance'
 import { keys } from './keys'
 import { Facts, Tag, Trouble, Waiting } from './parts'
-import type { Policy } from './shapes'
+import type { EntranceMode, Policy } from './shapes'
 import { useLocale } from './times'
 import style from './welcome.module.css'
 import { useWords } from './words'
-
-const MODES = ['guest', 'open', 'invite', 'closed'] as const
-type Mode = (typeof MODES)[number]
 
 const PLANS = ['nightly', 'weekly', 'after', 'never'] as const
 type Plan = (typeof PLANS)[number]
@@ -111,31 +111,6 @@ function Frame({ number, title, text, error, isBusy, onSubmit, onBack, onSkip, c
   )
 }
 
-interface ChoiceProps {
-  group: string
-  name: string
-  title: string
-  text?: string | undefined
-  isChosen: boolean
-  isDisabled?: boolean
-  onChoose: () => void
-  children?: ReactNode
-}
-
-function Choice({ group, name, title, text, isChosen, isDisabled = false, onChoose, children }: ChoiceProps) {
-  return (
-    <label className={style.choice}>
-      <input type="radio" name={group} value={name} checked={isChosen} disabled={isDisabled} onChange={onChoose} />
-      <span>
-        <strong>
-          {title} {children}
-        </strong>
-        {text !== undefined && <small>{text}</small>}
-      </span>
-    </label>
-  )
-}
-
 function ModelStep(props: StepProps) {
   const t = useWords()
   const locale = useLocale()
@@ -185,7 +160,7 @@ function ModelStep(props: StepProps) {
         </div>
       )}
       {offered.length > 1 && (
-        <fieldset className={style.choices}>
+        <fieldset className={choices.choices}>
           <legend>{t('welcome.which')}</legend>
           {offered.map((policy) => (
             <Choice
@@ -216,50 +191,26 @@ function Command({ text }: { text: string }) {
   )
 }
 
-interface Entrance {
-  signup: Mode
-  fixed: boolean
-}
-
 function EntranceStep(props: StepProps) {
   const t = useWords()
-  const client = useQueryClient()
-  const place = '/api/operate/entrance'
-  const entrance = useQuery({ queryKey: [...keys.all, 'entrance'], queryFn: () => call<Entrance>('GET', place) })
-  const [chosen, setChosen] = useState<Mode | null>(null)
-  const save = useMutation({
-    mutationFn: (signup: Mode) => call<Entrance>('PUT', place, { signup }),
-    onSuccess: (kept) => client.setQueryData([...keys.all, 'entrance'], kept),
-  })
+  const entrance = useEntranceRules()
+  const [chosen, setChosen] = useState<EntranceMode | null>(null)
+  const choose = useChooseEntrance()
   const mode = chosen ?? entrance.data?.signup
   const submit = () => {
     if (mode === undefined || mode === entrance.data?.signup) props.onDone()
-    else save.mutate(mode, { onSuccess: props.onDone })
+    else choose.mutate(mode, { onSuccess: props.onDone })
   }
   return (
     <Frame
       {...props}
-      title={t('welcome.signup')}
-      text={t(entrance.data?.fixed ? 'welcome.fixed' : 'welcome.signupText')}
-      error={entrance.error ?? save.error}
-      isBusy={save.isPending}
+      title={t('entrance.title')}
+      text={t(entrance.data?.fixed ? 'entrance.fixed' : 'entrance.text')}
+      error={entrance.error ?? choose.error}
+      isBusy={choose.isPending}
       onSubmit={submit}
     >
-      <fieldset className={style.choices}>
-        <legend className="visually-hidden">{t('welcome.signup')}</legend>
-        {MODES.map((it) => (
-          <Choice
-            key={it}
-            group="signup"
-            name={it}
-            title={t(`welcome.modes.${it}`)}
-            text={t(`welcome.modes.${it}Text`)}
-            isChosen={it === mode}
-            isDisabled={entrance.data?.fixed === true}
-            onChoose={() => setChosen(it)}
-          />
-        ))}
-      </fieldset>
+      <EntranceChoices mode={mode} isDisabled={entrance.data?.fixed === true} onChoose={setChosen} />
     </Frame>
   )
 }
@@ -298,7 +249,7 @@ function ScheduleStep(props: StepProps) {
       {present ? (
         <p className={style.note}>{t('welcome.exists', { name: present.name })}</p>
       ) : (
-        <fieldset className={style.choices}>
+        <fieldset className={choices.choices}>
           <legend className="visually-hidden">{t('welcome.schedule')}</legend>
           {PLANS.map((it) => (
             <Choice
