@@ -233,9 +233,11 @@ def test_operators_need_no_mouse(visit: Visit, house: Backtalk, night: Night) ->
     stored = select(Schedule).where(Schedule.name == "by keyboard")
     assert house.read(lambda session: session.exec(stored).one()).cron == "15 4 * * 1-5"
 
-    go(page, page.get_by_role("link", name="Versions", exact=True))
+    # On whatever page one is, the way to what needs a word says so.
+    go(page, page.get_by_role("link", name="Versions 1 waits for a decision", exact=True))
     decide(page, page.get_by_role("button", name=f"Promote v{night.waiting}"), "Promote", "it spells well")
     expect(page.locator(f"#v{night.waiting}").get_by_text("Live", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="Versions", exact=True)).to_be_visible()
     decide(page, page.get_by_role("button", name=f"Roll back v{night.waiting}"), "Roll back", "it does not, after all")
     expect(page.locator(f"#v{night.waiting}").get_by_text("Withdrawn", exact=True)).to_be_visible()
     expect(page.locator(f"#v{night.waiting}")).to_contain_text("it does not, after all")

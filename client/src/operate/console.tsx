@@ -10,6 +10,7 @@ import { isOperator, useChooseLanguage, useMe } from '../people/me'
 import { currentLanguage } from '../words'
 import { AskingPage } from './asking'
 import { AuditPage } from './audit'
+import { useSummary } from './calls'
 import { ClaimPage } from './claim'
 import style from './console.module.css'
 import { FeedbackPage } from './feedback'
@@ -123,6 +124,7 @@ function Shell() {
 
 function Ways() {
   const t = useWords()
+  const waiting = useSummary().data?.waiting.length ?? 0
   const [location] = useLocation()
   return (
     <nav className={style.ways} aria-label={t('sections')}>
@@ -141,6 +143,14 @@ function Ways() {
               >
                 <Icon size={16} />
                 {t(word)}
+                {word === 'versions' && waiting > 0 && (
+                  <>
+                    <span className={style.badge} aria-hidden="true">
+                      {waiting}
+                    </span>
+                    <span className="visually-hidden">{t('waiting.badge', { count: waiting })}</span>
+                  </>
+                )}
               </Link>
             </li>
           )
