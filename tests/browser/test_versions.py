@@ -4,7 +4,9 @@ import contextlib
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Locator, Page, TimeoutError, expect
+from sqlmodel import col
 
 from backtalk import canary, people
 from backtalk.tables import Policy, Run, RunPerson, now
@@ -78,6 +80,26 @@ def test_a_version_opens_and_two_answer_the_same_questions(
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/operate/runs/{rejected}")
     expect(page.get_by_text(said)).to_be_visible()
+
+
+def test_what_older_runs_led_to_is_said_to_be_missing_from_the_picture(
+    visit: Visit, backtalk: Backtalk, rejected: UUID
+) -> None:
+    operator = visit(backtalk.person("operator")).open("/operate/versions")
+    states = operator.page.get_by_role("list", name="States")
+    expect(states).to_contain_text("turned down by the gate")
+    expect(states).not_to_contain_text("is not drawn")
+    newer = [Run(state="cancelled", ended_at=now()) for _ in range(200)]
+    with backtalk.database.write() as session:
+        session.add_all(newer)
+    try:
+        operator.page.reload()
+        expect(states).to_contain_text("What was turned down before the newest 200 runs is not drawn.")
+        operator.open("/operate/runs")
+        expect(operator.page.get_by_role("region", name="All runs")).to_contain_text("The newest 200;")
+    finally:
+        with backtalk.database.write() as session:
+            session.execute(sa.delete(Run).where(col(Run.id).in_([run.id for run in newer])))
 
 
 def test_a_version_on_trial_is_watched_and_taken_back_by_itself(visit: Visit, backtalk: Backtalk) -> None:

@@ -50,6 +50,8 @@ import type {
 
 const ROOT = '/api/operate'
 const MOST_METRICS = 20_000
+/** Runs that are fetched, the newest; who shows them says that there may be older ones. */
+export const MOST_RUNS = 200
 
 function address(path: string, query: Record<string, string | number | boolean | null | undefined> = {}): string {
   const parts = new URLSearchParams()
@@ -71,7 +73,7 @@ export function useSummary() {
 export function useRuns() {
   return useQuery({
     queryKey: keys.runs,
-    queryFn: () => call<Items<Run>>('GET', address('/runs', { limit: 200 })),
+    queryFn: () => call<Items<Run>>('GET', address('/runs', { limit: MOST_RUNS })),
   })
 }
 

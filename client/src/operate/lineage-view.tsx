@@ -2,6 +2,7 @@
 
 import { Link } from 'wouter'
 
+import { MOST_RUNS } from './calls'
 import style from './lineage-view.module.css'
 import { lineage, type Place } from './lineage'
 import { StateBadge } from './parts'
@@ -69,6 +70,9 @@ export function LineageView({ policies, runs }: { policies: Policy[]; runs: Run[
             </li>
           ))}
         {stubs.length > 0 && <li className={style.turnedDown}>{t('lineage.turnedDown')}</li>}
+        {runs.length >= MOST_RUNS && (
+          <li className={style.turnedDown}>{t('lineage.olderRuns', { count: MOST_RUNS })}</li>
+        )}
       </ul>
     </>
   )

@@ -3,7 +3,7 @@
 import { Progress } from '@mantine/core'
 import { Link } from 'wouter'
 
-import { useRuns, useSummary } from './calls'
+import { MOST_RUNS, useRuns, useSummary } from './calls'
 import { percent, plain } from './figures'
 import { Empty, Page, Panel, StateBadge, Trouble, useCountWord, Waiting } from './parts'
 import { useReason } from './reasons'
@@ -26,7 +26,10 @@ export function RunsPage() {
       {runs.isPending && <Waiting />}
       {items?.length === 0 && <Empty title={t('run.empty')} text={t('run.emptyText')} />}
       {items && items.length > 0 && (
-        <Panel title={t('run.all')}>
+        <Panel
+          title={t('run.all')}
+          hint={items.length >= MOST_RUNS ? t('run.onlyNewest', { count: MOST_RUNS }) : undefined}
+        >
           <RunTable runs={items} />
         </Panel>
       )}

@@ -177,6 +177,7 @@ export const en = {
     noLog: 'Nothing said yet.',
     noLogEnded: 'This run ended without a word.',
     empty: 'No runs yet',
+    onlyNewest: 'The newest {{count}}; the command line lists older ones.',
     emptyText: 'When enough people have given opinions, press “Train now”: the learner fits a reward model to them, improves the model and publishes it if it is better.',
   },
   metric: {
@@ -389,6 +390,7 @@ export const en = {
     first: 'the first',
     stub: 'A run from version {{parent}} whose candidate was turned down: {{reason}}',
     turnedDown: '✕ turned down by the gate',
+    olderRuns: 'What was turned down before the newest {{count}} runs is not drawn.',
     legend: 'States',
   },
   policy: {

@@ -171,6 +171,7 @@ export const zh: Words = {
     noLog: '还没有记录。',
     noLogEnded: '这次训练没有留下记录。',
     empty: '还没有训练',
+    onlyNewest: '只列出最近 {{count}} 次；更早的可用命令行查看。',
     emptyText: '当有足够多的人给出意见后，点击“立即训练”：学习进程会拟合奖励模型、改进模型，并在确有提高时发布。',
   },
   metric: {
@@ -382,6 +383,7 @@ export const zh: Words = {
     first: '最初版本',
     stub: '从第 {{parent}} 版开始的训练，候选未通过：{{reason}}',
     turnedDown: '✕ 未通过关卡',
+    olderRuns: '最近 {{count}} 次训练之前未通过的没有画出。',
     legend: '状态',
   },
   policy: {
