@@ -143,12 +143,16 @@ class RewardModel(nn.Module):
     def parts(self, answers: Tensor, exchanges: Sequence[Exchange]) -> dict[str, Tensor]:
         """Each reward of the mixture, unweighted: name -> [N]. Styles and rules are in spreads, at most ±`LIMIT`.
 
+        The preference is a chance of being liked, 0 to 4, and not its logit (preference as reward, arXiv 2502.18770):
+        where nobody would like any of the replies, none is worth leaving what the live version knows. Around an even
+        chance it is worth as much as the logit.
+
         Args:
             answers: [N, K + A], what `judge` said of the exchanges.
         """
         preferences = answers[:, : self.heads]  # [N, K]
         spread = preferences.std(1) if self.heads > 1 else torch.zeros(len(answers))
-        found = {"preference": preferences.mean(1) - self.caution * spread}
+        found = {"preference": 4 * (preferences.mean(1) - self.caution * spread).sigmoid()}
         found |= {aspect: answers[:, self.heads + number] for number, aspect in enumerate(self.aspects)}
         ruled = scored(tuple(self.rewards.rules), self.rewards.own, [exchange.text for exchange in exchanges])
         for name, own in ruled.items():

@@ -113,7 +113,16 @@ def test_where_heads_disagree_the_reward_is_less(policy: PreTrainedModel, templa
     exchanges, _ = unseen(template)
     answers = model.judge(exchanges)[:, :3]
     model.rewards, model.caution = Rewards(), 2.0
-    assert_close(model._mix(model.judge(exchanges), exchanges), answers.mean(1) - 2 * answers.std(1))
+    expected = 4 * (answers.mean(1) - 2 * answers.std(1)).sigmoid()
+    assert_close(model._mix(model.judge(exchanges), exchanges), expected)
+
+
+def test_of_replies_that_nobody_would_like_none_is_worth_much_more(policy: PreTrainedModel, template: Template) -> None:
+    model = fit(policy, template, thumbs(template))
+    exchanges, _ = unseen(template)
+    logits = torch.tensor([-6.0, -4.0, -0.5, 0.5])  # the first two as far apart as hopeless replies are, and more
+    worth = model.parts(logits[:, None].expand(4, model.heads).contiguous(), exchanges[:4])["preference"]
+    assert float(worth[1] - worth[0]) < 0.1 < 0.9 < float(worth[3] - worth[2])
 
 
 def test_the_unit_is_the_live_versions_own_spread(policy: PreTrainedModel, template: Template) -> None:
