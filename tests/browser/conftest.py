@@ -84,7 +84,7 @@ def visit(chromium: Browser, backtalk: Backtalk) -> Iterator[Visit]:
             context = chromium.new_context(storage_state=_storage(home, manner), **look | options)
             leaving.callback(context.close)
             context.set_default_timeout(PATIENCE)
-            visitors.append(Visitor(context, home))
+            visitors.append(Visitor(context, home, language=language, is_phone=is_phone))
             if person_id is not None:
                 visitors[-1].become(backtalk.sign_in(person_id))
             return visitors[-1]
@@ -109,9 +109,10 @@ def endless(backtalk: Backtalk) -> Iterator[None]:
 
 
 @pytest.fixture
-def guest(visit: Visit) -> Visitor:
-    """Somebody new on the chat page."""
-    return visit().open()
+def guest(visit: Visit, request: pytest.FixtureRequest) -> Visitor:
+    """Somebody new on the chat page; in the look that `in_every_look` asks for."""
+    theme, language, width = getattr(request, "param", LOOKS[0])
+    return visit(theme=theme, language=language, width=width).open()
 
 
 @pytest.fixture(params=LOOKS, ids=lambda look: "-".join(look))

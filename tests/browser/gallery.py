@@ -8,6 +8,8 @@ import os
 from itertools import product
 from pathlib import Path
 
+import pytest
+
 from tests.browser.visitor import Visitor
 
 PICTURES, EVERYTHING = os.environ.get("PICTURES"), os.environ.get("LOOKS")
@@ -19,16 +21,19 @@ DOCUMENTED = {
     ("opinion", "dark", "zh", "phone"): "opinion-phone.png",
     ("compare", "light", "en", "desktop"): "compare.png",
     ("welcome-2", "light", "en", "desktop"): "welcome.png",
-    ("operate-overview", "light", "en", "desktop"): "operate-overview.png",
-    ("operate-run", "light", "en", "desktop"): "operate-run.png",
-    ("operate-raters", "light", "en", "desktop"): "operate-raters.png",
+    ("month-overview", "light", "en", "desktop"): "operate-overview.png",
+    ("month-run", "light", "en", "desktop"): "operate-run.png",
+    ("month-versions", "light", "en", "desktop"): "operate-versions.png",
+    ("month-version", "light", "en", "desktop"): "operate-version.png",
+    ("month-raters", "light", "en", "desktop"): "operate-raters.png",
+    ("month-feedback", "light", "en", "desktop"): "operate-feedback.png",
     ("operate-preview", "light", "en", "desktop"): "operate-preview.png",
-    ("operate-feedback", "light", "en", "desktop"): "operate-feedback.png",
-    ("version-card", "light", "en", "desktop"): "operate-version.png",
 }
 EVERY = list(product(("light", "dark"), ("en", "zh"), ("desktop", "phone")))
 # Colours depend on the theme alone and widths on the device alone, so two looks tell what eight would.
 LOOKS = EVERY if EVERYTHING else [("light", "en", "desktop"), ("dark", "zh", "phone")]
+in_every_look = pytest.mark.parametrize("guest", LOOKS, indirect=True, ids="-".join)
+"""For what everybody does: the guest comes once in each look."""
 
 
 class Gallery:

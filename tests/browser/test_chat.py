@@ -4,6 +4,7 @@ from playwright.sync_api import expect
 
 from backtalk.tables import Reply
 from tests.browser.backtalk import Backtalk
+from tests.browser.gallery import in_every_look
 from tests.browser.visitor import Visit, Visitor
 
 SURE = {"temperature": 0.0}
@@ -25,13 +26,14 @@ def test_chinese_is_spoken_to_whoever_speaks_it(visit: Visit) -> None:
     assert "巴黎" in guest.page.get_by_role("article").last.inner_text()
 
 
+@in_every_look
 def test_another_answer_becomes_a_branch_that_can_be_paged(guest: Visitor) -> None:
     first = guest.ask("Tell me a short story.")
     guest.button("Another answer").click()
-    expect(guest.page.get_by_role("img", name="2 of 2")).to_be_visible()
+    expect(guest.page.get_by_role("img", name=guest.word("{{n}} of {{of}}", n=2, of=2))).to_be_visible()
     second = guest.written()
     guest.button("Previous version of this turn").click()
-    expect(guest.page.get_by_role("img", name="1 of 2")).to_be_visible()
+    expect(guest.page.get_by_role("img", name=guest.word("{{n}} of {{of}}", n=1, of=2))).to_be_visible()
     assert guest.text_of(guest.replies.last) == first
     guest.button("Next version of this turn").click()
     assert guest.text_of(guest.replies.last) == second

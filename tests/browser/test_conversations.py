@@ -8,6 +8,7 @@ from playwright.sync_api import Locator, expect
 
 from backtalk.tables import Conversation
 from tests.browser.backtalk import Backtalk, Laid
+from tests.browser.gallery import in_every_look
 from tests.browser.visitor import Visit, Visitor
 
 
@@ -30,9 +31,10 @@ def link(guest: Visitor, title: str) -> Locator:
 
 def choose(guest: Visitor, title: str, what: str) -> None:
     """Pick something in the menu of a conversation."""
+    guest.show_list()
     link(guest, title).hover()
-    guest.button(f"More about “{title}”").click()
-    guest.page.get_by_role("menuitem", name=what).click()
+    guest.button("More about “{{title}}”", title=title).click()
+    guest.page.get_by_role("menuitem", name=guest.word(what)).click()
 
 
 def test_conversations_are_listed_by_age_and_open_where_they_ended(guest: Visitor, laid: list[Laid]) -> None:
@@ -55,13 +57,15 @@ def test_search_finds_words_in_titles_and_in_what_was_said(guest: Visitor, laid:
     expect(guest.page.get_by_text("Nothing found for “unicorn”.")).to_be_visible()
 
 
+@in_every_look
 def test_a_conversation_is_renamed_in_place(guest: Visitor, laid: list[Laid], backtalk: Backtalk) -> None:
     choose(guest, "How tall is a giraffe?", "Rename")
-    title = guest.page.get_by_role("textbox", name="Title")
+    title = guest.page.get_by_role("textbox", name=guest.word("Title"))
     title.fill("Long necks")
     title.press("Enter")
     expect(link(guest, "Long necks")).to_be_visible()
     guest.page.reload()
+    guest.show_list()
     expect(link(guest, "Long necks")).to_be_visible()
     assert backtalk.read(lambda session: session.get_one(Conversation, laid[0].id)).title == "Long necks"
 
@@ -75,6 +79,7 @@ def test_an_archived_conversation_can_be_moved_back(guest: Visitor, laid: list[L
     expect(link(guest, "Tell me a story.")).to_be_visible()
 
 
+@in_every_look
 def test_a_deleted_conversation_comes_back_when_one_says_undo(
     guest: Visitor, laid: list[Laid], backtalk: Backtalk
 ) -> None:
@@ -83,6 +88,7 @@ def test_a_deleted_conversation_comes_back_when_one_says_undo(
     guest.button("Undo").click()
     expect(link(guest, "How tall is a giraffe?")).to_be_visible()
     guest.page.reload()
+    guest.show_list()
     expect(link(guest, "How tall is a giraffe?")).to_be_visible()
 
 
@@ -121,12 +127,7 @@ def test_what_is_done_on_one_device_shows_on_the_other_and_is_not_fetched_again_
     expect(other.page.get_by_role("alert")).to_contain_text("does not exist")
 
 
-def row_menu(visitor: Visitor, title: str, item: str) -> None:
-    visitor.page.get_by_role("link", name=title).hover()
-    visitor.button(f"More about “{title}”").click()
-    visitor.page.get_by_role("menuitem", name=item).click()
-
-
+@in_every_look
 def test_a_conversation_is_shared_read_by_a_stranger_and_taken_back(
     guest: Visitor, visit: Visit, backtalk: Backtalk
 ) -> None:
@@ -134,11 +135,11 @@ def test_a_conversation_is_shared_read_by_a_stranger_and_taken_back(
     backtalk.lay_beside(laid.replies[0], "Better not.")
     guest.open(laid.path)
     guest.button("Previous version of this turn").click()
-    row_menu(guest, "Shall I share?", "Share…")
+    choose(guest, "Shall I share?", "Share…")
     guest.button("Make a link").click()
-    link = guest.page.get_by_role("textbox", name="Link")
+    link = guest.page.get_by_role("textbox", name=guest.word("Link"))
     address = link.input_value()
-    stranger = visit()
+    stranger = visit(language=guest.language)
     stranger.page.goto(address)
     expect(stranger.page.get_by_role("heading", name="Shall I share?", level=1)).to_be_visible()
     expect(stranger.page.locator("strong")).to_have_text("do")
@@ -146,18 +147,18 @@ def test_a_conversation_is_shared_read_by_a_stranger_and_taken_back(
     assert not stranger.ills()
     assert not stranger.context.cookies(), "whoever only reads does not become a guest"
     guest.button("Take the link back").click()
-    expect(guest.page.get_by_text("The link leads nowhere now.")).to_be_visible()
+    expect(guest.page.get_by_text(guest.word("The link leads nowhere now."))).to_be_visible()
     stranger.page.reload()
-    expect(stranger.page.get_by_role("heading", name="This link leads nowhere")).to_be_visible()
+    expect(stranger.page.get_by_role("heading", name=guest.word("This link leads nowhere"))).to_be_visible()
 
 
 def test_a_conversation_is_kept_out_of_training_and_let_in_again(guest: Visitor, backtalk: Backtalk) -> None:
     laid = backtalk.lay(guest.me, ["Between us?", "Of course."])
     guest.open(laid.path)
-    row_menu(guest, "Between us?", "Keep out of training")
+    choose(guest, "Between us?", "Keep out of training")
     expect(guest.page.get_by_text("This conversation is kept out of training.")).to_be_visible()
     assert not backtalk.read(lambda session: session.get_one(Conversation, laid.id)).train
-    row_menu(guest, "Between us?", "Let it train again")
+    choose(guest, "Between us?", "Let it train again")
     expect(guest.page.get_by_text("This conversation is kept out of training.")).to_have_count(0)
     assert backtalk.read(lambda session: session.get_one(Conversation, laid.id)).train
 

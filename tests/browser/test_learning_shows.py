@@ -94,8 +94,8 @@ def test_reasons_of_the_operators_own_are_offered_in_both_languages(
     guest = visit(language="zh").open()
     laid = backtalk.lay(guest.me, ["讲个笑话", "好的。"])
     guest.open(laid.path)
-    guest.button("回复得好").click()
-    guest.button("让我笑了").click()
+    guest.button("Good reply").click()
+    guest.page.get_by_role("button", name="让我笑了").click()
     guest.until_stored()
     stored = select(Opinion).where(Opinion.message_id == laid.replies[0])
     assert backtalk.read(lambda session: session.exec(stored).one()).reasons == ["made_me_laugh"]

@@ -24,6 +24,7 @@ from backtalk.tables import (
     RunItem,
 )
 from tests.browser.backtalk import Backtalk, Laid
+from tests.browser.gallery import in_every_look
 from tests.browser.visitor import Visit, Visitor
 
 
@@ -42,18 +43,21 @@ def stored(backtalk: Backtalk, reply_id: UUID) -> dict[str, Any] | None:
 
 
 def strip(visitor: Visitor) -> Locator:
-    return visitor.page.get_by_role("region", name="Your opinion on this reply")
+    return visitor.page.get_by_role("region", name=visitor.word("Your opinion on this reply"))
 
 
+@in_every_look
 def test_a_thumb_then_a_reason_scores_and_a_note(guest: Visitor, laid: Laid, backtalk: Backtalk) -> None:
+    word, note = guest.word, strip(guest).get_by_role("textbox", name=guest.word("Note"))
     guest.button("Bad reply").click()
-    strip(guest).get_by_role("button", name="Wrong", exact=True).click()
-    strip(guest).get_by_role("button", name="Too short").click()
-    strip(guest).get_by_role("button", name="Accuracy: 1 of 5").click()
-    strip(guest).get_by_role("button", name="Fluency: 5 of 5").click()
-    strip(guest).get_by_role("textbox", name="Note").fill("Paris is in France.")
-    strip(guest).get_by_role("textbox", name="Note").press("Enter")
-    expect(strip(guest).get_by_role("status")).to_have_text("Saved.")
+    for reason in ("Wrong", "Too short"):
+        strip(guest).get_by_role("button", name=word(reason), exact=True).click()
+    for aspect, score in (("Accuracy", 1), ("Fluency", 5)):
+        named = word("{{aspect}}: {{score}} of 5", aspect=word(aspect), score=score)
+        strip(guest).get_by_role("button", name=named).click()
+    note.fill("Paris is in France.")
+    note.press("Enter")
+    expect(strip(guest).get_by_role("status")).to_have_text(word("Saved."))
     opinion = stored(backtalk, laid.replies[0])
     assert opinion is not None
     assert (opinion["rating"], opinion["note"], opinion["withdrawn"]) == (-1, "Paris is in France.", False)
@@ -62,7 +66,7 @@ def test_a_thumb_then_a_reason_scores_and_a_note(guest: Visitor, laid: Laid, bac
     guest.page.reload()
     expect(guest.button("Bad reply")).to_have_attribute("aria-pressed", "true")
     guest.button("Say more").click()
-    expect(strip(guest).get_by_role("button", name="Too short")).to_have_attribute("aria-pressed", "true")
+    expect(strip(guest).get_by_role("button", name=word("Too short"))).to_have_attribute("aria-pressed", "true")
 
 
 def test_the_same_thumb_again_takes_the_opinion_back(guest: Visitor, laid: Laid, backtalk: Backtalk) -> None:
@@ -106,18 +110,19 @@ def test_an_opinion_is_withdrawn_in_chinese(visit: Visit, backtalk: Backtalk) ->
     visitor = visit(language="zh").open()
     laid = backtalk.lay(visitor.me, ["你好", "您好！"])
     visitor.open(laid.path)
-    visitor.button("回复得好").click()
-    visitor.button("撤回我的意见").click()
-    expect(visitor.page.get_by_text("您的意见已撤回。")).to_be_visible()
+    visitor.button("Good reply").click()
+    visitor.button("Withdraw my opinion").click()
+    expect(visitor.page.get_by_text(visitor.word("Your opinion is withdrawn."))).to_be_visible()
     visitor.until_stored()
     opinion = stored(backtalk, laid.replies[0])
     assert opinion is not None
     assert opinion["withdrawn"]
 
 
+@in_every_look
 def test_a_rewrite_is_shown_as_ones_own_beside_the_reply(guest: Visitor, laid: Laid, backtalk: Backtalk) -> None:
     guest.button("Write it better").click()
-    editor = guest.page.get_by_role("textbox", name="Your version of this reply")
+    editor = guest.page.get_by_role("textbox", name=guest.word("Your version of this reply"))
     expect(editor).to_have_value("Paris is the capital of Germany.")
     editor.fill("Paris is the capital of France.")
     expect(guest.page.locator("del")).to_have_text("Germany")
@@ -130,7 +135,7 @@ def test_a_rewrite_is_shown_as_ones_own_beside_the_reply(guest: Visitor, laid: L
     assert opinion is not None
     assert opinion["rewrite"] == "Paris is the capital of France."
     assert backtalk.message(laid.replies[0]).content == "Paris is the capital of Germany."
-    guest.button("Reply").click()
+    guest.button("opinion.original").click()
     expect(guest.replies.last).to_contain_text("capital of Germany")
     guest.button("Write it better").click()
     guest.button("Remove your version").click()
@@ -155,6 +160,7 @@ def test_a_version_of_ones_own_survives_a_reload_while_it_is_written(
     expect(editor).to_have_count(0)
 
 
+@in_every_look
 @pytest.mark.parametrize(("key", "verdict"), [("1", "left"), ("0", "tie"), ("9", "neither")])
 def test_two_answers_are_compared_with_one_key(
     guest: Visitor, laid: Laid, backtalk: Backtalk, key: str, verdict: str
@@ -162,9 +168,11 @@ def test_two_answers_are_compared_with_one_key(
     other = backtalk.lay_beside(laid.replies[0], "Paris.")
     guest.page.reload()
     guest.button("Compare answers").click()
-    left = guest.page.get_by_role("region", name="Answer 1").locator("[dir=auto]").inner_text()
+    first = guest.page.get_by_role("region", name=guest.word("Answer {{n}}", n=1))
+    left = first.locator("[dir=auto]").inner_text()
     guest.page.keyboard.press(key)
-    expect(guest.page.get_by_role("group", name="May Backtalk learn from your opinions?")).to_be_visible()
+    asked = guest.page.get_by_role("group", name=guest.word("May Backtalk learn from your opinions?"))
+    expect(asked).to_be_visible()
     guest.until_stored()
     whole = select(Comparison).where(col(Comparison.right_id).in_([other, laid.replies[0]]))
     guest.until_stored()

@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, expect
 from backtalk import people
 from backtalk.tables import Person
 from tests.browser.backtalk import Backtalk
+from tests.browser.gallery import in_every_look
 from tests.browser.visitor import Visit, Visitor
 from tests.server.provider import CLIENT, SECRET, serve
 
@@ -19,25 +20,32 @@ PASSWORD = "a heron in the rain"
 
 def menu(visitor: Visitor) -> Locator:
     """The account menu, opened."""
-    visitor.page.get_by_role("button", name=re.compile("^Account")).click()
+    visitor.show_list()
+    visitor.page.get_by_role("button", name=re.compile(f"^{visitor.word('account.menu')}")).click()
     return visitor.page.get_by_role("menu")
 
 
 def settings(visitor: Visitor) -> Locator:
     """The settings, opened."""
-    menu(visitor).get_by_role("menuitem", name="Settings").click()
-    return visitor.page.get_by_role("dialog", name="Settings")
+    menu(visitor).get_by_role("menuitem", name=visitor.word("Settings")).click()
+    return visitor.page.get_by_role("dialog", name=visitor.word("Settings"))
 
 
 def sign_up(visitor: Visitor) -> str:
     """Become somebody with a name."""
     name = f"wren {uuid4().hex[:8]}"
-    menu(visitor).get_by_role("menuitem", name="Sign up / Sign in").click()
-    visitor.page.get_by_role("textbox", name="Name").fill(name)
-    visitor.page.locator("input[type=password]").fill(PASSWORD)
-    visitor.page.get_by_role("dialog").get_by_role("button", name="Sign up", exact=True).click()
-    expect(visitor.page.get_by_role("dialog")).to_have_count(0)
+    form = sign_in_form(visitor)
+    form.get_by_role("textbox", name=visitor.word("account.name")).fill(name)
+    form.locator("input[type=password]").fill(PASSWORD)
+    form.get_by_role("button", name=visitor.word("Sign up"), exact=True).click()
+    expect(form).to_have_count(0)
     return name
+
+
+def sign_in_form(visitor: Visitor) -> Locator:
+    """Where one signs up, or in, opened."""
+    menu(visitor).get_by_role("menuitem", name=visitor.word("Sign up")).click()
+    return visitor.page.get_by_role("dialog").filter(has=visitor.page.locator("input[type=password]"))
 
 
 def test_a_guest_who_signs_up_keeps_what_was_said(guest: Visitor, backtalk: Backtalk) -> None:
@@ -48,20 +56,25 @@ def test_a_guest_who_signs_up_keeps_what_was_said(guest: Visitor, backtalk: Back
     expect(guest.page.get_by_role("link", name="Will this stay?")).to_be_visible()
 
 
+@in_every_look
 def test_one_signs_out_and_in_again(guest: Visitor, backtalk: Backtalk) -> None:
+    word = guest.word
     backtalk.lay(guest.me, ["Mine alone?", "Yes."])
     name = sign_up(guest)
-    menu(guest).get_by_role("menuitem", name="Sign out").click()
-    expect(guest.page.get_by_role("button", name="Account: Guest")).to_be_visible()
+    menu(guest).get_by_role("menuitem", name=word("Sign out")).click()
+    guest.show_list()
+    expect(guest.page.get_by_role("button", name=f"{word('account.menu')}: {word('Guest')}")).to_be_visible()
     expect(guest.page.get_by_role("link", name="Mine alone?")).to_have_count(0)
-    menu(guest).get_by_role("menuitem", name="Sign up / Sign in").click()
+    form = sign_in_form(guest)
     guest.button("I have an account").click()
-    guest.page.get_by_role("textbox", name="Name").fill(name)
-    guest.page.locator("input[type=password]").fill("something else")
-    guest.page.get_by_role("dialog").get_by_role("button", name="Sign in", exact=True).click()
-    expect(guest.page.get_by_role("alert")).to_contain_text("do not fit together")
-    guest.page.locator("input[type=password]").fill(PASSWORD)
-    guest.page.get_by_role("dialog").get_by_role("button", name="Sign in", exact=True).click()
+    form.get_by_role("textbox", name=word("account.name")).fill(name)
+    form.locator("input[type=password]").fill("something else")
+    form.get_by_role("button", name=word("Sign in"), exact=True).click()
+    expect(form.get_by_role("alert")).to_contain_text(word("Name and password do not fit together."))
+    form.locator("input[type=password]").fill(PASSWORD)
+    form.get_by_role("button", name=word("Sign in"), exact=True).click()
+    expect(form).to_have_count(0)
+    guest.show_list()
     expect(guest.page.get_by_role("link", name="Mine alone?")).to_be_visible()
 
 

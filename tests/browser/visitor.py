@@ -8,6 +8,7 @@ from uuid import UUID
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Request, expect
 
 from server import access
+from tests.browser import wording
 
 AXE = Path(__file__).parents[2] / "client" / "node_modules" / "axe-core" / "axe.min.js"
 # What the browser itself says of a lost connection or a refusal; the page's own words are what tests look at.
@@ -45,9 +46,11 @@ COVERED = """() => {
 class Visitor:
     """A browser context with one page; what goes wrong unseen on any of its pages is kept for the end of the test."""
 
-    def __init__(self, context: BrowserContext, home: str) -> None:
+    def __init__(self, context: BrowserContext, home: str, *, language: str = "en", is_phone: bool = False) -> None:
         self.context = context
         self.home = home
+        self.language = language
+        self.is_phone = is_phone
         self.faults: list[str] = []
         """Uncaught errors, and what the console complained of."""
         self.foreign: list[str] = []
@@ -60,7 +63,7 @@ class Visitor:
     @classmethod
     def beside(cls, visitor: "Visitor") -> "Visitor":
         """The same person in a second tab."""
-        return cls(visitor.context, visitor.home)
+        return cls(visitor.context, visitor.home, language=visitor.language, is_phone=visitor.is_phone)
 
     def become(self, secret: str) -> None:
         """Take over a session: the secret of its cookie."""
@@ -90,17 +93,21 @@ class Visitor:
 
     @property
     def composer(self) -> Locator:
-        return self.page.get_by_role("textbox", name="Message", exact=True)
+        return self.page.get_by_role("textbox", name=self.word("composer.label"), exact=True)
 
     @property
     def replies(self) -> Locator:
         """All replies on the page."""
-        return self.page.get_by_role("article").filter(has=self.page.get_by_role("heading", name="Backtalk replied:"))
+        return self.page.get_by_role("article").filter(
+            has=self.page.get_by_role("heading", name=self.word("Backtalk replied:"))
+        )
 
     @property
     def questions(self) -> Locator:
         """All questions on the page."""
-        return self.page.get_by_role("article").filter(has=self.page.get_by_role("heading", name="You said:"))
+        return self.page.get_by_role("article").filter(
+            has=self.page.get_by_role("heading", name=self.word("You said:"))
+        )
 
     def say(self, text: str) -> None:
         """Type and press Enter."""
@@ -117,7 +124,7 @@ class Visitor:
     def written(self) -> str:
         """The last reply, once it has ended."""
         last = self.replies.last
-        expect(last.get_by_role("button", name="Another answer")).to_be_visible()
+        expect(last.get_by_role("button", name=self.word("Another answer"))).to_be_visible()
         return self.text_of(last)
 
     @staticmethod
@@ -133,9 +140,18 @@ class Visitor:
 
     # Looking
 
-    def button(self, name: str) -> Locator:
+    def word(self, english: str, **holes: object) -> str:
+        """What the chat's pages say for this in the visitor's language."""
+        return wording.said(english, self.language, **holes)
+
+    def button(self, english: str, **holes: object) -> Locator:
         """The button of exactly this name."""
-        return self.page.get_by_role("button", name=name, exact=True)
+        return self.page.get_by_role("button", name=self.word(english, **holes), exact=True)
+
+    def show_list(self) -> None:
+        """On a phone the conversations and the account lie in a list that slides in."""
+        if self.is_phone and self.page.get_by_role("dialog", name=self.word("sidebar.label")).count() == 0:
+            self.button("Show conversations").click()
 
     def until_drawn(self) -> None:
         """Wait until the page shows what it last decided to."""

@@ -4,7 +4,7 @@ import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useLocation } from 'wouter'
 
-import { Offline } from '../http'
+import { HttpError, Offline } from '../http'
 import { useFocusBack } from '../parts/focus-back'
 import style from './people.module.css'
 import { signIn, signUp, useEntrance, usePersonChanged } from './me'
@@ -97,7 +97,11 @@ export default function SignInDialog({ isForced = false, onClose }: SignInDialog
         )}
         {enter.isError && (
           <p role="alert" className={style.fault}>
-            {enter.error instanceof Offline ? t('offline') : enter.error.message}
+            {enter.error instanceof Offline
+              ? t('offline')
+              : isRefused(enter.error)
+                ? t('account.wrong')
+                : enter.error.message}
           </p>
         )}
         <Button type="submit" loading={enter.isPending} fullWidth>
@@ -111,4 +115,9 @@ export default function SignInDialog({ isForced = false, onClose }: SignInDialog
       </form>
     </Modal>
   )
+}
+
+/** What goes wrong most often is said in the person's own language. */
+function isRefused(error: Error): boolean {
+  return error instanceof HttpError && error.code === 'unauthorised'
 }

@@ -288,6 +288,7 @@ export const en = {
     haveAccount: 'I have an account',
     needAccount: 'I need an account',
     signUpText: 'Your conversations come with you.',
+    wrong: 'Name and password do not fit together.',
     closed: 'This server does not let guests in. Please sign in.',
     language: 'Language',
     theme: 'Appearance',

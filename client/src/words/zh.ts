@@ -290,6 +290,7 @@ export const zh: Words = {
     haveAccount: '我已有账户',
     needAccount: '我需要注册',
     signUpText: '您的对话会一并保留。',
+    wrong: '名字和密码不匹配。',
     closed: '这台服务器不接受访客，请登录。',
     language: '语言',
     theme: '外观',
