@@ -50,10 +50,11 @@ export function LineageView({ policies, runs }: { policies: Policy[]; runs: Run[
             const from = parent === null ? t('lineage.first') : t('version', { number: parent })
             const name = t('lineage.node', { number, state: t(`state.${state}`), parent: from })
             return (
-              <a key={number} href={`#v${number}`} aria-label={name} className={style.node} data-state={state}>
+              <a key={number} href={`#v${number}`} className={style.node} data-state={state}>
+                {/* It names the link too: a label beside it would have to hold the number as it stands there. */}
                 <title>{name}</title>
                 <circle cx={x(place)} cy={y(place)} r={RADIUS} />
-                <text x={x(place)} y={y(place) + 4} textAnchor="middle">
+                <text x={x(place)} y={y(place) + 4} textAnchor="middle" aria-hidden="true">
                   {number}
                 </text>
               </a>

@@ -59,8 +59,8 @@ function Shown({ run, above }: { run: Run; above: ReactNode }) {
           <RunFacts run={run} />
         </div>
       </Panel>
-      <Data run={run} />
       <Curves run={run} />
+      <Data run={run} />
       <LogPanel run={run} />
       <Samples run={run} />
       <Panel title={t('run.report')}>
