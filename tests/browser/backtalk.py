@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from sqlmodel import Session, col, select
 
-from backtalk import canary, imports, people, policies, starter, weights
+from backtalk import canary, imports, people, policies
 from backtalk.opinions import Judgement, judge
 from backtalk.tables import Canary, Conversation, Message, Person, ReleaseRules, Reply, now
 from backtalk.template import Template
@@ -67,6 +66,10 @@ class Backtalk(Stack):
     def go_live(self, number: int) -> None:
         with self.database.write() as session:
             policies.go_live(session, number, "test")
+        self.until_live(number)
+
+    def until_live(self, number: int) -> None:
+        """Wait until the engine answers as this version."""
         deadline = time.monotonic() + PATIENCE
         while self._loaded() != number:
             assert time.monotonic() < deadline, f"version {number} does not become live"
@@ -122,29 +125,6 @@ class Backtalk(Stack):
                 session, "ledger", source, Template(self.settings.weights_dir / live.directory), live.number
             )
 
-    def after_some_time(self) -> None:
-        """Three versions have followed the first, and people have rated the replies of all four."""
-        number = 0
-        for liked, rated in ((21, 44), (33, 52), (47, 61), (55, 63)):
-            for thumb in range(rated):
-                person_id = self.person(consent=True)
-                laid = self.lay(person_id, ["Tell me a story.", "Once a heron stood in the rain."], version=number)
-                self.judge(person_id, laid.replies[0], Judgement(rating=1 if thumb < liked else -1))
-            if rated != 63:
-                number = self._publish_copy(number)
-
-    def _publish_copy(self, parent: int) -> int:
-        """The bundled weights once more, as a version of their own that is live."""
-        made = weights.workspace(self.settings.weights_dir)
-        weights.copy_model(Path(starter.FILES), made)
-        with self.database.write() as session:
-            number = policies.next_number(session)
-            key = weights.signing_key(self.settings.keys_dir)
-            directory, manifest = weights.publish(made, self.settings.weights_dir, key, number=number, parent=parent)
-            policies.add(session, number, directory.name, manifest.digest, parent=parent)
-        self.go_live(number)
-        return number
-
     @contextmanager
     def beside(self, **environment: str) -> Iterator[str]:
         """A second server on the same data with other settings, while the block runs; its address."""
@@ -195,7 +175,7 @@ class Backtalk(Stack):
                 parent_id = message.id
                 if role == "assistant":
                     replies.append(message.id)
-                    session.add(_ledger(message, version))
+                    session.add(ledger_of(message, version))
             conversation.message_count = len(turns)
             return Laid(conversation.id, replies)
 
@@ -217,7 +197,7 @@ class Backtalk(Stack):
             conversation.message_count += 1
             session.add(message)
             session.flush()
-            session.add(_ledger(message, version))
+            session.add(ledger_of(message, version))
             return message.id
 
     def read(self, query: Callable[[Session], T]) -> T:
@@ -258,7 +238,8 @@ class Backtalk(Stack):
             self.judge(person_id, laid.replies[0], Judgement(rating=-1 if inside else 1))
 
 
-def _ledger(reply: Message, version: int) -> Reply:
+def ledger_of(reply: Message, version: int) -> Reply:
+    """The ledger of a reply that was never sampled."""
     return Reply(
         id=reply.id,
         policy_version=version,

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from backtalk.tables import Run, now
 from tests.browser.backtalk import Backtalk
-from tests.browser.gallery import PICTURES, Gallery
+from tests.browser.gallery import Gallery
 from tests.browser.visitor import Visit
 
 BROKEN = """() => {
@@ -198,8 +198,6 @@ CONSOLE = ("", "/runs", "/versions", "/schedules", "/rewards", "/asking", "/feed
 
 def test_the_console_looks_right(gallery: Gallery, backtalk: Backtalk) -> None:
     visitor = gallery.visitor
-    if PICTURES:
-        backtalk.after_some_time()
     visitor.become(backtalk.sign_in(backtalk.person("operator", language=gallery.look[1])))
     with backtalk.database.write() as session:
         run = Run(state="promoted", from_version=0, to_version=0, started_at=now(), ended_at=now())
