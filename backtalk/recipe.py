@@ -177,7 +177,7 @@ class Ppo(Part):
     value_weight: Weight = Field(0.1, description="Weight of the value loss.")
     gamma: Share = Field(1.0, description="Discount a token.")
     lam: Share = Field(0.95, description="The λ of generalised advantage estimation (arXiv 1506.02438).")
-    kl: Weight = Field(0.1, description="Price of a nat of divergence from the live version, in units of reward.")
+    kl: Weight = Field(0.25, description="Price of a nat of divergence from the live version, in units of reward.")
     kl_target: float | None = Field(
         None, gt=0, le=1000, description="Nats per reply that the price is halved or doubled towards; null keeps it."
     )
