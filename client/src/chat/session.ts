@@ -188,6 +188,15 @@ export class ChatSession {
     }, GATHERED)
   }
 
+  /** Under each opinion stands which version learned from it. Where none is shown, not all pages ask at once for nothing. */
+  private askWhatLearned(): void {
+    const { shown } = this
+    const messages = Object.values(useChat.getState().messages)
+    if (shown !== null && messages.some((one) => one.conversation_id === shown && one.feedback !== null)) {
+      void this.reload(shown)
+    }
+  }
+
   private async reload(conversation: string): Promise<void> {
     await this.loads.get(conversation) // it may have been asked for too early to tell of the change
     await this.load(conversation)
@@ -225,8 +234,7 @@ export class ChatSession {
   private after(event: ChatEvent): void {
     if (event.type === 'changed') this.changed(event.conversation_id)
     if (['started', 'ended'].includes(event.type) || isTitled(event)) this.onConversationChanged()
-    // What is shown may have taught it; under each opinion stands which version learned from it.
-    if (event.type === 'notice' && event.kind === 'policy_live' && this.shown !== null) void this.reload(this.shown)
+    if (event.type === 'notice' && event.kind === 'policy_live') this.askWhatLearned()
     if (event.type === 'delta' || event.type === 'ended') this.followTries.delete(event.reply_id)
     if (event.type === 'refused' && event.key !== null && event.retry_after !== null) {
       const { key } = event
