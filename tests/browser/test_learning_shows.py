@@ -89,6 +89,7 @@ def test_reasons_of_the_operators_own_are_offered_in_both_languages(
     row.get_by_label("Chinese").fill("让我笑了")
     row.get_by_label("After").select_option("thumb up")
     operator.button("Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()  # the button is disabled while it is being saved, too
     expect(operator.button("Save")).to_be_disabled()
     assert backtalk.read(asking.asked).reasons[1] == Reason("made_me_laugh", "Made me laugh", "让我笑了", "up")
     guest = visit(language="zh").open()
