@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from backtalk.recipe import Lora, Ppo, RewardModel, Rewards, Sampling
 from backtalk.template import Template
-from learner import parallel, reward_model
+from learner import parallel, reward_model, sequences
 from learner.examples import Demonstration, Examples, Pair, Score, Thumb
 from learner.improve import Improver
 from learner.journal import Journal
@@ -61,6 +61,8 @@ def main() -> None:
     parser.add_argument("--rank", type=int, help="of adapters; none without it")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    # What is compared is the same to a thousandth in float32 only, whatever units this processor has.
+    sequences._cpu_multiplies_bf16 = lambda: False
     parallel.join()
     template = Template(given.model)
     journal = Dies(given.dies_in) if given.dies_in else Journal()
