@@ -12,7 +12,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 from backtalk.recipe import Distill, Lora
 from backtalk.recipe import RewardModel as RewardRecipe
 from backtalk.template import Template
-from learner import parallel, reward_model
+from learner import parallel, reward_model, sequences
 from learner.distill import imitate
 from learner.intervals import auc
 from learner.journal import Journal
@@ -55,7 +55,11 @@ def test_the_weights_stay_and_a_small_difference_learns(live: PreTrainedModel) -
     assert float(all_logprobs(policy, SOME)[0].sum()) > float(before[0].sum()) + 0.3
 
 
-def test_what_was_learned_is_in_the_weights_of_what_is_published(live: PreTrainedModel) -> None:
+def test_what_was_learned_is_in_the_weights_of_what_is_published(
+    live: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In bfloat16, which is taken where a processor has units for it, two matrices and their sum round apart.
+    monkeypatch.setattr(sequences, "_cpu_multiplies_bf16", lambda: False)
     policy = adapt(parallel.copied(live), FEW)
     imitate(policy, SOME, QUICK, Random(0), Journal())
     copy = parallel.copied(policy)
