@@ -7,6 +7,10 @@ arXiv 2106.02693): for a block with outcomes y of n_a people here and n_b there,
 most 1 while the canary is no worse, whatever the common rate is. Products of blocks and averages over alternatives are
 martingales under that hypothesis, so by Ville's inequality they ever reach 1/α with a chance of at most α.
 
+A block is one person with the canary and those without it who came first and have not been in one, at most `MATCHED`:
+whoever comes waits for somebody of the other side. So it does not matter in which order the sides come: a version that
+answers at once, or never comes to an end, has all its people before or after all others.
+
 What counts is people, not replies: one person's replies resemble each other, and a person who likes nothing must not
 condemn a version by rating a hundred times. So each person gives every comparison one outcome: whether at least the
 share `share` of their first `first` outcomes was bad. Averages of e-processes are e-processes (Vovk and Wang,
@@ -14,7 +18,7 @@ share `share` of their first `first` outcomes was bad. Averages of e-processes a
 several measures, are weighed together without a correction for their number.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
@@ -36,6 +40,8 @@ def alternatives() -> Array:
 
 ALTERNATIVES = alternatives()
 ENOUGH = 300.0  # nats; beyond them nothing is left to decide, and numbers end
+MATCHED = 4
+WAITING = 1000  # people of a side; beyond them the oldest are forgotten
 
 
 @dataclass(slots=True)
@@ -44,16 +50,16 @@ class Comparison:
 
     log_wealth: Array = field(default_factory=lambda: np.zeros(len(ALTERNATIVES)))  # [A]
     evidence: float = 1.0  # the e-value so far: 1 is nothing, 20 is as much as α = 0.05 asks for
-    _canary: list[bool] = field(default_factory=list)
-    _control: list[bool] = field(default_factory=list)
+    _canary: deque[bool] = field(default_factory=lambda: deque(maxlen=WAITING))
+    _control: deque[bool] = field(default_factory=lambda: deque(maxlen=WAITING))
 
     def add(self, is_canary: bool, is_bad: bool) -> None:
-        """One person's outcome. A block ends as soon as both sides are in it."""
+        """One person's outcome."""
         (self._canary if is_canary else self._control).append(is_bad)
         if self._canary and self._control:
-            self.log_wealth += log_block(self._canary, self._control)
+            matched = [self._control.popleft() for _ in range(min(MATCHED, len(self._control)))]
+            self.log_wealth += log_block([self._canary.popleft()], matched)
             self.evidence = float(np.exp(np.minimum(self.log_wealth, ENOUGH)).mean())
-            self._canary, self._control = [], []
 
 
 def log_block(canary: list[bool], control: list[bool]) -> Array:

@@ -84,6 +84,16 @@ def test_a_version_that_is_liked_far_less_is_taken_back() -> None:
     assert sum(trial(seed, 0.95, 0.4) for seed in range(20)) >= 18
 
 
+@pytest.mark.parametrize("is_canary_first", [True, False])
+def test_a_bad_version_is_found_though_all_its_people_come_before_or_after_the_others(is_canary_first: bool) -> None:
+    """As they do where everybody asks at once and it answers at once, or never comes to an end."""
+    evidence = Evidence()
+    for is_canary in (is_canary_first, not is_canary_first):
+        for number in range(20 if is_canary else 60):
+            evidence.add("thumbs_down", (is_canary, number), is_canary, is_canary)
+    assert evidence.total >= 1 / ALPHA
+
+
 def test_failures_are_found_within_few_people() -> None:
     evidence = Evidence()
     for number in range(40):
