@@ -52,8 +52,8 @@ NOT_HERE: tuple[tuple[str, str], ...] = (
     (
         "G10",
         "sabotaged versions: `backtalk bench canary` tries a dozen through the canary, with a table in "
-        "`docs/operating.md`: 12 of 12 taken back, each within 144 replies; `tests/server/test_canary.py` tries some at "
-        "each commit.",
+        "`docs/operating.md`: 12 of 12 taken back, each within 144 replies; `tests/server/test_canary.py` tries some "
+        "at each commit.",
     ),
     ("G13", "Autobahn's 517 cases: their container needs an engine for containers; our own table of cases is above."),
     (
