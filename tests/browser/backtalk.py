@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -151,33 +151,8 @@ class Backtalk(Stack):
 
     def lay(self, person_id: UUID, turns: Sequence[str], *, days_ago: float = 0, version: int = 0) -> Laid:
         """A conversation: question, reply, question, reply …."""
-        at = now() - timedelta(days=days_ago)
-        replies: list[UUID] = []
         with self.database.write() as session:
-            conversation = Conversation(person_id=person_id, title=title(turns[0]), created_at=at, updated_at=at)
-            session.add(conversation)
-            session.flush()
-            parent_id = None
-            for position, content in enumerate(turns):
-                role = "assistant" if position % 2 else "user"
-                message = Message(
-                    conversation_id=conversation.id,
-                    person_id=person_id,
-                    parent_id=parent_id,
-                    position=position,
-                    role=role,
-                    content=content,
-                    created_at=at,
-                    ended_at=at,
-                )
-                session.add(message)
-                session.flush()
-                parent_id = message.id
-                if role == "assistant":
-                    replies.append(message.id)
-                    session.add(ledger_of(message, version))
-            conversation.message_count = len(turns)
-            return Laid(conversation.id, replies)
+            return held(session, person_id, turns, now() - timedelta(days=days_ago), version)
 
     def lay_beside(self, reply_id: UUID, content: str, *, version: int = 0) -> UUID:
         """Another reply to the same question."""
@@ -236,6 +211,34 @@ class Backtalk(Stack):
             turns = ["Tell me a story.", "Once a heron stood in the rain."]
             laid = self.lay(person_id, turns, version=running.number if inside else running.control)
             self.judge(person_id, laid.replies[0], Judgement(rating=-1 if inside else 1))
+
+
+def held(session: Session, person_id: UUID, turns: Sequence[str], at: datetime, version: int) -> Laid:
+    """A conversation as if it had been held then: question, reply, question, reply …."""
+    conversation = Conversation(person_id=person_id, title=title(turns[0]), created_at=at, updated_at=at)
+    conversation.message_count = len(turns)
+    session.add(conversation)
+    session.flush()
+    parent_id, replies = None, list[UUID]()
+    for position, content in enumerate(turns):
+        role = "assistant" if position % 2 else "user"
+        message = Message(
+            conversation_id=conversation.id,
+            person_id=person_id,
+            parent_id=parent_id,
+            position=position,
+            role=role,
+            content=content,
+            created_at=at,
+            ended_at=at,
+        )
+        session.add(message)
+        session.flush()
+        parent_id = message.id
+        if role == "assistant":
+            replies.append(message.id)
+            session.add(ledger_of(message, version))
+    return Laid(conversation.id, replies)
 
 
 def ledger_of(reply: Message, version: int) -> Reply:

@@ -5,12 +5,15 @@ run: `PICTURES=docs/images` writes those that the documentation shows, `LOOKS=/t
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 
 import pytest
 
-from tests.browser.visitor import Visitor
+from tests.browser.backtalk import Backtalk
+from tests.browser.visitor import Visit, Visitor
 
 PICTURES, EVERYTHING = os.environ.get("PICTURES"), os.environ.get("LOOKS")
 DOCUMENTED = {
@@ -65,3 +68,15 @@ class Gallery:
         file.parent.mkdir(parents=True, exist_ok=True)
         self.visitor.page.mouse.move(0, 0)  # what it hovered over would look chosen
         self.visitor.page.screenshot(path=file, animations="disabled", caret="hide")
+
+
+@contextmanager
+def seen_by_an_operator(visit: Visit, house: Backtalk, look: tuple[str, str, str]) -> Iterator[Gallery]:
+    """An operator in this look; what was found is told when all was seen."""
+    theme, language, width = look
+    scale = 2 if PICTURES else 1
+    visitor = visit(theme=theme, language=language, width=width, home=house.url, device_scale_factor=scale)
+    visitor.become(house.sign_in(house.person("operator", language=language)))
+    gallery = Gallery(visitor, look)
+    yield gallery
+    assert not gallery.ills, "\n".join(gallery.ills)

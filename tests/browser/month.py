@@ -17,9 +17,7 @@ from backtalk import announcements, people, policies, starter, weights
 from backtalk.opinions import Judgement, judge
 from backtalk.tables import (
     Announcement,
-    Conversation,
     Gold,
-    Message,
     Metric,
     Opinion,
     OpinionHistory,
@@ -34,7 +32,7 @@ from backtalk.tables import (
     Slot,
     now,
 )
-from tests.browser.backtalk import Backtalk, ledger_of
+from tests.browser.backtalk import Backtalk, held
 from tests.browser.told import FULL, interval
 
 NAMES = (
@@ -145,7 +143,7 @@ def _day(session: Session, chance: random.Random, everybody: list[UUID], days_ag
         at = now() - timedelta(days=days_ago - chance.random())
         era = _live_at(at)
         person_id = chance.choices(everybody, range(len(everybody), 0, -1))[0]
-        reply_id = _talk(session, person_id, chance.choice(TALK), era.number, at)
+        (reply_id,) = held(session, person_id, chance.choice(TALK), at, era.number).replies
         if chance.random() < era.liked:
             said = Judgement(rating=1, reasons=chance.choice(([], [], ["clear"], ["correct"])))
         else:
@@ -155,30 +153,6 @@ def _day(session: Session, chance: random.Random, everybody: list[UUID], days_ag
 
 def _live_at(at: datetime) -> Era:
     return [era for era in ERAS if at >= now() - timedelta(days=era.days_ago)][-1]
-
-
-def _talk(session: Session, person_id: UUID, talk: tuple[str, str], version: int, at: datetime) -> UUID:
-    conversation = Conversation(person_id=person_id, title=talk[0], message_count=2, created_at=at, updated_at=at)
-    session.add(conversation)
-    session.flush()
-    above: UUID | None = None
-    for position, (role, content) in enumerate(zip(("user", "assistant"), talk, strict=True)):
-        message = Message(
-            conversation_id=conversation.id,
-            person_id=person_id,
-            parent_id=above,
-            position=position,
-            role=role,
-            content=content,
-            created_at=at,
-            ended_at=at,
-        )
-        session.add(message)
-        session.flush()
-        above = message.id
-    session.add(ledger_of(message, version))
-    session.flush()
-    return message.id
 
 
 def _opine(session: Session, person_id: UUID, reply_id: UUID, said: Judgement, at: datetime) -> None:
@@ -253,7 +227,7 @@ def _rated(session: Session, chance: random.Random) -> None:
     author = _person(session, "Sol", "user")
     for number in range(24):
         at = now() - timedelta(days=2 + number)
-        reply_id = _talk(session, author, TALK[number % len(TALK)], _live_at(at).number, at)
+        (reply_id,) = held(session, author, TALK[number % len(TALK)], at, _live_at(at).number).replies
         right = 1 if number % 3 else -1
         if number % 3 == 0:
             session.add(Gold(message_id=reply_id, answer="down"))

@@ -33,7 +33,7 @@ from backtalk.tables import (
     now,
 )
 from tests.browser.backtalk import Backtalk
-from tests.browser.gallery import PICTURES, Gallery
+from tests.browser.gallery import PICTURES, Gallery, seen_by_an_operator
 from tests.browser.told import FULL, TOO_FEW
 from tests.browser.visitor import Visit
 from tests.server.stack import PATIENCE
@@ -124,14 +124,8 @@ def night(house: Backtalk) -> Night:
 
 @pytest.fixture
 def gallery(visit: Visit, house: Backtalk, look: tuple[str, str, str]) -> Iterator[Gallery]:
-    """An operator in this look; what was found is told when all was seen."""
-    theme, language, width = look
-    scale = 2 if PICTURES else 1
-    visitor = visit(theme=theme, language=language, width=width, home=house.url, device_scale_factor=scale)
-    visitor.become(house.sign_in(house.person("operator", language=language)))
-    gallery = Gallery(visitor, look)
-    yield gallery
-    assert not gallery.ills, "\n".join(gallery.ills)
+    with seen_by_an_operator(visit, house, look) as gallery:
+        yield gallery
 
 
 def test_every_page_of_a_busy_night_looks_right(gallery: Gallery, house: Backtalk, night: Night) -> None:

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser import month
 from tests.browser.backtalk import Backtalk
-from tests.browser.gallery import PICTURES, Gallery
+from tests.browser.gallery import Gallery, seen_by_an_operator
 from tests.browser.month import ERAS, NAMES, RATERS, Month
 from tests.browser.visitor import Visit
 
@@ -29,14 +29,8 @@ def laid(house: Backtalk) -> Month:
 
 @pytest.fixture
 def gallery(visit: Visit, house: Backtalk, look: tuple[str, str, str]) -> Iterator[Gallery]:
-    """An operator in this look; what was found is told when all was seen."""
-    theme, language, width = look
-    scale = 2 if PICTURES else 1
-    visitor = visit(theme=theme, language=language, width=width, home=house.url, device_scale_factor=scale)
-    visitor.become(house.sign_in(house.person("operator", language=language)))
-    gallery = Gallery(visitor, look)
-    yield gallery
-    assert not gallery.ills, "\n".join(gallery.ills)
+    with seen_by_an_operator(visit, house, look) as gallery:
+        yield gallery
 
 
 def test_a_month_of_learning_is_seen(gallery: Gallery, house: Backtalk, laid: Month) -> None:
